@@ -1,0 +1,2 @@
+//! parts
+#![no_std]
