@@ -1,0 +1,78 @@
+//! The one table of tunables. The environment, `cairn settings` and the documentation are made from it.
+
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// One setting: a whole number in a range, read from the environment when the shared object starts.
+#[derive(Debug)]
+pub struct Setting {
+    /// The environment variable, for example `CAIRN_DECAY_MS`.
+    pub name: &'static str,
+    /// The value without the variable.
+    pub default: usize,
+    /// The least value accepted.
+    pub min: usize,
+    /// The greatest value accepted.
+    pub max: usize,
+    /// One sentence: what it does and why one would change it.
+    pub help: &'static str,
+    value: AtomicUsize,
+}
+
+impl Setting {
+    const fn new(name: &'static str, default: usize, min: usize, max: usize, help: &'static str) -> Self {
+        Setting { name, default, min, max, help, value: AtomicUsize::new(default) }
+    }
+
+    /// The value in force.
+    pub fn get(&self) -> usize {
+        self.value.load(Relaxed)
+    }
+
+    /// Sets the value; false, and no change, if it is out of range.
+    pub fn set(&self, value: usize) -> bool {
+        let fits = (self.min..=self.max).contains(&value);
+        if fits {
+            self.value.store(value, Relaxed);
+        }
+        fits
+    }
+}
+
+/// After how many milliseconds without need a free page goes back to the kernel.
+pub static DECAY_MS: Setting = Setting::new(
+    "CAIRN_DECAY_MS",
+    500,
+    0,
+    3_600_000,
+    "milliseconds after which free pages that nobody needed go back to the kernel (0: at the next opportunity)",
+);
+
+/// Whether a thread gives pages back while the process is idle.
+pub static PURGE_THREAD: Setting = Setting::new(
+    "CAIRN_PURGE_THREAD",
+    0,
+    0,
+    1,
+    "1 starts a thread that gives free pages back while the program is idle",
+);
+
+/// Whether huge pages are asked for.
+pub static HUGE_PAGES: Setting = Setting::new(
+    "CAIRN_HUGE_PAGES",
+    0,
+    0,
+    1,
+    "1 asks for huge pages for large dense heaps, 0 never does",
+);
+
+/// Greatest number of KiB that the bins of one thread may hold.
+pub static THREAD_KIB: Setting = Setting::new(
+    "CAIRN_THREAD_KIB",
+    512,
+    0,
+    1 << 20,
+    "KiB of free blocks that one thread may keep for itself",
+);
+
+/// All numeric settings, in the order in which they are documented.
+pub static SETTINGS: [&Setting; 4] = [&DECAY_MS, &PURGE_THREAD, &HUGE_PAGES, &THREAD_KIB];
