@@ -1,2 +1,15 @@
-//! parts
+//! The small parts every Cairn heap is built from.
+//!
+//! This is the lowest rung of the ladder: nothing here knows what a size class or a slab is, nothing here
+//! allocates, and nothing here needs the standard library. Each part is one file:
+//!
+//! | module | the one thing it does |
+//! |---|---|
+//! | [`sync`] | the only switch between the real atomics and the model checker's |
+//! | [`lock`] | a lock of four bytes that sleeps in the kernel and never allocates |
+//! | [`avl`] | a balanced tree whose nodes live wherever their owner keeps them |
+//! | [`list`] | a doubly linked list, likewise |
 #![no_std]
+
+pub mod lock;
+pub mod sync;

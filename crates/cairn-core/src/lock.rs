@@ -1,0 +1,267 @@
+//! A lock of four bytes that an allocator may use.
+//!
+//! It never allocates, needs no destructor, starts as a zero byte pattern (so it can sit in `.bss` and in fresh
+//! pages), keeps `errno`, and sleeps in the kernel when the wait is long.
+//!
+//! ```text
+//!            lock: 0 -> 1                     lock: 1 -> 2, then sleep while it is 2
+//!   FREE 0 ───────────────► HELD 1 ─────────────────────────────► WAITED 2
+//!     ▲                       │                                      │
+//!     └───────────────────────┘  unlock: -> 0                        │
+//!     └──────────────────────────────────────────────────────────────┘  unlock: -> 0, wake one
+//! ```
+//!
+//! - The word is not `FREE` *iff* a thread is inside.
+//! - A thread that sleeps left the word at `WAITED`, and whoever frees a `WAITED` word wakes one thread. A woken
+//!   thread takes the lock as `WAITED`, since it can't know whether others still sleep; so no wake-up is lost,
+//!   and the price is at most one system call too many.
+//!
+//! # Cost
+//! Without contention one compare-exchange to enter and one swap to leave; no system call. With contention a
+//! short spin, because what it protects takes less time than going to sleep, then `futex`.
+//!
+//! # Orderings
+//! Entering is `Acquire` and leaving is `Release` on the same word, so all that was written inside is seen by
+//! whoever enters next. Nothing else is needed: a failed attempt to enter reads nothing that it relies on, and
+//! the kernel compares the word again, under its own lock, before it puts a thread to sleep.
+//!
+//! # Model
+//! `RUSTFLAGS="--cfg loom" cargo test -p cairn-core --release --test lock_model` runs it through every order of events, with
+//! the kernel's queue replaced by a small model of it. A lost wake-up shows there as a deadlock.
+
+use crate::sync::{AtomicU32, Ordering, pause};
+
+/// Nobody is inside.
+const FREE: u32 = 0;
+/// A thread is inside and nobody sleeps.
+const HELD: u32 = 1;
+/// A thread is inside and others may sleep.
+const WAITED: u32 = 2;
+
+/// Looks at a lock that is held before this thread goes to sleep. With a pause of some 40 cycles each this is about
+/// the time of one sleep and one wake-up, so that spinning at most doubles the cost of the worst case.
+#[cfg(not(any(loom, miri)))]
+const SPINS_MAX: u32 = 100;
+/// The models explore each spin, and one shows as much as a hundred.
+#[cfg(any(loom, miri))]
+const SPINS_MAX: u32 = 1;
+
+/// A lock without contents; what it protects is up to its owner.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Lock {
+    word: AtomicU32,
+    #[cfg(loom)]
+    queue: queue::Queue,
+}
+
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Lock>() == 4);
+
+impl Default for Lock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Lock {
+    /// A lock that is free.
+    #[cfg(not(loom))]
+    pub const fn new() -> Self {
+        Self { word: AtomicU32::new(FREE) }
+    }
+
+    /// A lock that is free.
+    #[cfg(loom)]
+    pub fn new() -> Self {
+        Self { word: AtomicU32::new(FREE), queue: queue::Queue::new() }
+    }
+
+    /// Enters, and waits for that as long as it takes. Each entry needs one [`unlock`](Self::unlock).
+    ///
+    /// A thread that enters twice waits for ever.
+    #[inline]
+    pub fn lock(&self) {
+        if !self.try_lock() {
+            self.lock_slow();
+        }
+    }
+
+    /// Enters if nobody is inside, and tells whether it did.
+    #[inline]
+    #[must_use = "the lock may be held by another thread"]
+    pub fn try_lock(&self) -> bool {
+        self.word.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// Leaves, and wakes one of the threads that sleep.
+    ///
+    /// # Safety
+    /// The caller is inside: it entered by [`lock`](Self::lock) or [`try_lock`](Self::try_lock) and has not left
+    /// since.
+    #[inline]
+    pub unsafe fn unlock(&self) {
+        if self.word.swap(FREE, Ordering::Release) == WAITED {
+            self.wake_slow();
+        }
+    }
+
+    /// Enters and gives a guard that leaves when it is dropped.
+    #[inline]
+    pub fn hold(&self) -> Guard<'_> {
+        self.lock();
+        Guard { lock: self }
+    }
+
+    /// Makes the lock free, whoever held it. For the child of a `fork`, in which the threads that held or waited
+    /// no longer exist.
+    ///
+    /// # Safety
+    /// No thread of this process is inside or waits, and what the lock protects is whole.
+    pub unsafe fn reset(&self) {
+        // Relaxed: there is no other thread that could see it too early.
+        self.word.store(FREE, Ordering::Relaxed);
+    }
+
+    /// Waits for a lock that was not free a moment ago.
+    #[cold]
+    fn lock_slow(&self) {
+        for _ in 0..SPINS_MAX {
+            match self.word.load(Ordering::Relaxed) {
+                FREE if self.try_lock() => return,
+                // Others already sleep: who spins now only takes time from the one who is inside.
+                WAITED => break,
+                _ => pause(),
+            }
+        }
+        while self.word.swap(WAITED, Ordering::Acquire) != FREE {
+            self.sleep_while_waited();
+        }
+    }
+
+    /// Wakes one thread that sleeps.
+    #[cold]
+    fn wake_slow(&self) {
+        #[cfg(loom)]
+        self.queue.wake_one();
+        #[cfg(not(loom))]
+        queue::wake_one(&self.word);
+    }
+
+    /// Sleeps until somebody wakes this thread, or not at all if the word is no longer `WAITED`. May also return for
+    /// no reason.
+    fn sleep_while_waited(&self) {
+        #[cfg(loom)]
+        self.queue.sleep_while(&self.word, WAITED);
+        #[cfg(not(loom))]
+        queue::sleep_while(&self.word, WAITED);
+    }
+}
+
+/// Proof that the caller is inside a [`Lock`]; it leaves when this is dropped.
+#[derive(Debug)]
+#[must_use = "the lock is left at once if nothing keeps the guard"]
+pub struct Guard<'lock> {
+    lock: &'lock Lock,
+}
+
+impl Drop for Guard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: a guard is made only by `hold`, which entered, and it is dropped at most once.
+        unsafe { self.lock.unlock() }
+    }
+}
+
+/// The kernel's queue of sleeping threads.
+#[cfg(all(not(loom), any(target_os = "linux", target_os = "android")))]
+mod queue {
+    use crate::sync::AtomicU32;
+
+    /// Sleeps if `word` still is `value`.
+    pub(super) fn sleep_while(word: &AtomicU32, value: u32) {
+        futex(word, libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG, value);
+    }
+
+    /// Wakes one thread that sleeps on `word`.
+    pub(super) fn wake_one(word: &AtomicU32) {
+        futex(word, libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1);
+    }
+
+    /// One futex call without a time limit, which leaves `errno` as it was.
+    ///
+    /// The result is of no use: a sleeper looks at the word again whatever woke it, and a wake-up that finds nobody
+    /// is none the worse.
+    fn futex(word: &AtomicU32, operation: libc::c_int, argument: u32) {
+        // SAFETY: always callable; it gives the address of this thread's own errno, valid while the thread lives.
+        let errno = unsafe {
+            #[cfg(target_os = "linux")]
+            let errno = libc::__errno_location();
+            #[cfg(target_os = "android")]
+            let errno = libc::__errno();
+            errno
+        };
+        // SAFETY: `errno` is valid (above) and only this thread writes it. The kernel reads four bytes at `word`,
+        // which the reference keeps alive and aligned; WAIT takes a null time limit as "none" and WAKE ignores it.
+        unsafe {
+            let kept = *errno;
+            libc::syscall(
+                libc::SYS_futex,
+                word.as_ptr(),
+                operation,
+                argument,
+                core::ptr::null::<libc::timespec>(),
+            );
+            *errno = kept;
+        }
+    }
+}
+
+/// Where the kernel has no such queue, a waiting thread looks again and again.
+#[cfg(all(not(loom), not(any(target_os = "linux", target_os = "android"))))]
+mod queue {
+    use crate::sync::{AtomicU32, pause};
+
+    /// Waits a little; the caller looks at the word again.
+    pub(super) fn sleep_while(_word: &AtomicU32, _value: u32) {
+        pause();
+    }
+
+    /// Nobody sleeps.
+    pub(super) fn wake_one(_word: &AtomicU32) {}
+}
+
+/// The kernel's queue as the model checker sees it: comparing the word and lying down are one step.
+#[cfg(loom)]
+mod queue {
+    use crate::sync::{AtomicU32, Ordering};
+    use loom::sync::{Condvar, Mutex};
+
+    /// The queue of one lock.
+    #[derive(Debug)]
+    pub(super) struct Queue {
+        gate: Mutex<()>,
+        sleepers: Condvar,
+    }
+
+    impl Queue {
+        /// A queue in which nobody sleeps.
+        pub(super) fn new() -> Self {
+            Self { gate: Mutex::new(()), sleepers: Condvar::new() }
+        }
+
+        /// Sleeps if `word` still is `value`.
+        pub(super) fn sleep_while(&self, word: &AtomicU32, value: u32) {
+            let gate = self.gate.lock().unwrap();
+            if word.load(Ordering::Relaxed) == value {
+                drop(self.sleepers.wait(gate).unwrap());
+            }
+        }
+
+        /// Wakes one thread that sleeps.
+        pub(super) fn wake_one(&self) {
+            let _gate = self.gate.lock().unwrap();
+            self.sleepers.notify_one();
+        }
+    }
+}
