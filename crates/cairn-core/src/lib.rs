@@ -11,5 +11,7 @@
 //! | [`list`] | a doubly linked list, likewise |
 #![no_std]
 
+pub mod avl;
+pub mod list;
 pub mod lock;
 pub mod sync;
