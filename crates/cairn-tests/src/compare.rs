@@ -118,7 +118,7 @@ impl Case {
     /// If they differ, one fails or hangs, or the library was not in use where it should have been.
     #[track_caller]
     pub fn compare(&self) -> Option<Pair> {
-        let witness = compile::shared("witness.c", &[])?;
+        let witness = compile::shared("witness.c", &["-Wl,-z,now"])?;
         let plain = self.trial(&witness, None);
         let cairn = self.trial(&witness, Some(library::shared_object()));
         self.check_reach(&plain, &cairn);
@@ -174,7 +174,7 @@ impl Case {
         let own = fs::canonicalize(&self.program).unwrap_or_else(|_| self.program.clone());
         let own = own.file_name().unwrap_or_default().to_string_lossy().into_owned();
         for program in self.reached.iter().chain([&own]) {
-            let on_it = |process: &&(String, String)| process.1 == library && name_of(&process.0) == *program;
+            let on_it = |process: &&(String, String)| process.1 == library && is_program(&process.0, program);
             assert!(
                 cairn.processes.iter().any(|process| on_it(&process)),
                 "{program} did not run on {library}; what did:\n{:#?}\n{}\n{}",
@@ -216,8 +216,10 @@ impl Case {
     }
 }
 
-fn name_of(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
+/// Whether a path is that of a program, which may carry the machine's name in front (`x86_64-linux-gnu-as`).
+fn is_program(path: &str, program: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name == program || name.strip_suffix(program).is_some_and(|machine| machine.ends_with('-'))
 }
 
 fn processes(log: &Path) -> Vec<(String, String)> {

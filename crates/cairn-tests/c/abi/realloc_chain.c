@@ -2,15 +2,17 @@
  * byte and tens of megabytes; realloc(NULL, n) allocates; realloc(p, 0) frees and gives NULL, as glibc does. */
 #include "check.h"
 
-static void step(void **block, size_t *size, size_t wanted, unsigned seed) {
+enum { SEED = 5 };
+
+static void step(void **block, size_t *size, size_t wanted) {
     void *moved = realloc(*block, wanted);
     CHECK(moved != NULL, "realloc from %zu to %zu gave NULL", *size, wanted);
     size_t kept = *size < wanted ? *size : wanted;
-    size_t place = differs(moved, kept, seed);
+    size_t place = differs(moved, kept, SEED);
     CHECK(place == kept, "realloc from %zu to %zu changed byte %zu", *size, wanted, place);
     CHECK(is_aligned(moved, wanted > 8 ? 16 : 8), "realloc to %zu gave %p", wanted, moved);
     CHECK(malloc_usable_size(moved) >= wanted, "realloc to %zu: %zu usable", wanted, malloc_usable_size(moved));
-    fill(moved, wanted, seed);
+    fill(moved, wanted, SEED);
     *block = moved;
     *size = wanted;
 }
@@ -19,22 +21,22 @@ int main(void) {
     void *block = NULL;
     size_t size = 0;
     /* By one byte. */
-    for (size_t wanted = 1; wanted <= 3000; wanted++) step(&block, &size, wanted, 5);
-    for (size_t wanted = 3000; wanted >= 1; wanted--) step(&block, &size, wanted, 5);
+    for (size_t wanted = 1; wanted <= 3000; wanted++) step(&block, &size, wanted);
+    for (size_t wanted = 3000; wanted >= 1; wanted--) step(&block, &size, wanted);
     /* By a third, with other blocks in the way. */
     for (int round = 0; round < 3; round++) {
         for (size_t wanted = 1; wanted < 24u << 20; wanted += wanted / 3 + 1) {
             void *neighbour = malloc(size + 1);
-            step(&block, &size, wanted, 6 + round);
+            step(&block, &size, wanted);
             free(neighbour);
         }
-        for (size_t wanted = size; wanted > 1; wanted -= wanted / 3 + 1) step(&block, &size, wanted, 6 + round);
+        for (size_t wanted = size; wanted > 1; wanted -= wanted / 3 + 1) step(&block, &size, wanted);
     }
     /* Back and forth between small and large. */
     uint64_t state = 88172645463325252u;
     for (int i = 0; i < 400; i++) {
         size_t wanted = 1 + next_random(&state) % ((size_t)1 << (next_random(&state) % 22));
-        step(&block, &size, wanted, 8);
+        step(&block, &size, wanted);
     }
     /* A vector that grows by pages to 128 MiB. */
     free(block);
