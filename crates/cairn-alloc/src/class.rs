@@ -1,7 +1,7 @@
 //! Size classes: which block size serves a request.
 //!
 //! ```text
-//!   8 16 24 32 .. 128     every 8 bytes (16 classes; the C door uses only 8 and the multiples of 16)
+//!   8 16 24 32 .. 128     every 8 bytes (16 classes; the C door uses only the multiples of 16)
 //!   144 160 .. 256        then 8 classes for each doubling,
 //!   288 320 .. 512        up to SMALL_MAX
 //! ```
@@ -33,5 +33,217 @@ pub const fn block_size(class: usize) -> usize {
     let doubling = above >> SPACING_LOG2;
     let step = above & ((1 << SPACING_LOG2) - 1);
     let from = LINEAR_MAX << doubling;
-    from + ((step + 1) * from >> SPACING_LOG2)
+    from + (((step + 1) * from) >> SPACING_LOG2)
+}
+
+/// The least class whose blocks hold `size` bytes at alignment 8; `size` is 1 to [`SMALL_MAX`].
+const fn class_at_8(size: usize) -> usize {
+    if size <= LINEAR_MAX {
+        return size.div_ceil(8);
+    }
+    let doubling = (size - 1).ilog2() - LINEAR_MAX.ilog2();
+    let from = LINEAR_MAX << doubling;
+    let step = ((size - from) << SPACING_LOG2).div_ceil(from);
+    LINEAR_COUNT + ((doubling as usize) << SPACING_LOG2) + step
+}
+
+/// The least class whose blocks hold `size` bytes and are aligned to 16.
+const fn class_at_16(size: usize) -> usize {
+    class_at_8(size.next_multiple_of(16))
+}
+
+/// By `(size + 15) / 16`: the class for the C door, which promises alignment 16.
+/// Entry 0 (size 0) is the 16-byte class, as is entry 1 (1 to 16 bytes).
+static CLASSES_AT_16: [u8; SMALL_MAX / 16 + 1] = {
+    let mut table = [0; SMALL_MAX / 16 + 1];
+    let mut i = 0;
+    while i < table.len() {
+        table[i] = class_at_16(if i == 0 { 16 } else { i * 16 }) as u8;
+        i += 1;
+    }
+    table
+};
+
+/// By `(size + 7) / 8`: the class for the Rust door at alignments up to 8.
+static CLASSES_AT_8: [u8; SMALL_MAX / 8 + 1] = {
+    let mut table = [0; SMALL_MAX / 8 + 1];
+    let mut i = 0;
+    while i < table.len() {
+        table[i] = class_at_8(if i == 0 { 8 } else { i * 8 }) as u8;
+        i += 1;
+    }
+    table
+};
+
+/// The class for `size` bytes of the C door; `size` is at most [`SMALL_MAX`].
+#[inline(always)]
+pub fn of_size(size: usize) -> usize {
+    debug_assert!(size <= SMALL_MAX);
+    // SAFETY: the caller keeps size <= SMALL_MAX, so the index is at most SMALL_MAX / 16.
+    usize::from(unsafe { *CLASSES_AT_16.get_unchecked((size + 15) >> 4) })
+}
+
+/// The class for a Rust layout, or 0 if it is not small. `align` is a power of two. A class whose blocks are a
+/// multiple of `align` serves it, because slabs begin at granules, which are aligned to more than any small block.
+#[inline(always)]
+pub fn of_layout(size: usize, align: usize) -> usize {
+    if size > SMALL_MAX || align > SMALL_MAX {
+        return 0;
+    }
+    if align <= 8 {
+        // SAFETY: size <= SMALL_MAX.
+        return usize::from(unsafe { *CLASSES_AT_8.get_unchecked((size + 7) >> 3) });
+    }
+    // At most SMALL_MAX: it is a multiple of every small alignment.
+    let rounded = (size.max(1) + align - 1) & !(align - 1);
+    // SAFETY: rounded <= SMALL_MAX.
+    usize::from(unsafe { *CLASSES_AT_16.get_unchecked((rounded + 15) >> 4) })
+}
+
+/// What a slab of one class looks like.
+#[derive(Clone, Copy)]
+pub struct Shape {
+    /// Bytes of a block.
+    pub size: u32,
+    /// Blocks of a slab.
+    pub blocks: u16,
+    /// Granules of a slab.
+    pub granules: u8,
+    /// The greatest number of blocks that a bin holds.
+    pub bin_max: u8,
+    /// `ceil(2^26 / blocks)`: turns a number of blocks into quarters of the slab.
+    quarters: u32,
+    /// `ceil(2^40 / size)`: turns an offset in the slab into a block index by a multiplication.
+    reciprocal: u64,
+}
+
+const QUARTERS_SHIFT: u32 = 26;
+const RECIPROCAL_SHIFT: u32 = 40;
+/// A slab of large blocks has room for at least this many.
+const SLAB_BLOCKS_MIN: usize = 8;
+/// A bin holds at most this many blocks,
+const BIN_BLOCKS_MAX: usize = 127;
+/// and at most this many bytes (but always two blocks).
+const BIN_BYTES_MAX: usize = 64 * 1024;
+
+impl Shape {
+    const fn of(class: usize) -> Shape {
+        let size = block_size(class);
+        if size == 0 {
+            return Shape { size: 0, blocks: 0, granules: 0, bin_max: 0, quarters: 0, reciprocal: 0 };
+        }
+        let mut granules = 1;
+        while granules * GRANULE / size < SLAB_BLOCKS_MIN {
+            granules *= 2;
+        }
+        let fit = BIN_BYTES_MAX / size;
+        let bin_max = if fit > BIN_BLOCKS_MAX { BIN_BLOCKS_MAX } else { fit };
+        Shape {
+            size: size as u32,
+            blocks: (granules * GRANULE / size) as u16,
+            granules: granules as u8,
+            bin_max: bin_max as u8,
+            quarters: (1u32 << QUARTERS_SHIFT).div_ceil((granules * GRANULE / size) as u32),
+            reciprocal: (1u64 << RECIPROCAL_SHIFT).div_ceil(size as u64),
+        }
+    }
+
+    /// The index of the block that holds the byte at `offset` from the slab's first byte.
+    #[inline]
+    pub fn index_of(&self, offset: usize) -> usize {
+        ((offset as u64 * self.reciprocal) >> RECIPROCAL_SHIFT) as usize
+    }
+
+    /// How many quarters of a slab `blocks` blocks are, rounded down: 0 to 3 for less than all of them.
+    #[inline]
+    pub fn quarters(&self, blocks: usize) -> usize {
+        (blocks * self.quarters as usize) >> (QUARTERS_SHIFT - 2)
+    }
+}
+
+/// The shape of each class.
+pub static SHAPES: [Shape; CLASS_COUNT] = {
+    let mut shapes = [Shape::of(0); CLASS_COUNT];
+    let mut class = 1;
+    while class < CLASS_COUNT {
+        shapes[class] = Shape::of(class);
+        class += 1;
+    }
+    shapes
+};
+
+const _: () = {
+    assert!(CLASS_COUNT <= 256, "a class fits a byte of the class map");
+    assert!(block_size(CLASS_COUNT - 1) == SMALL_MAX);
+    let mut class = 1;
+    while class < CLASS_COUNT {
+        let size = block_size(class);
+        assert!(size > block_size(class - 1), "classes grow");
+        assert!(
+            class_at_8(size) == class && class_at_8(block_size(class - 1) + 1) == class,
+            "the inverse agrees"
+        );
+        assert!(
+            size.is_multiple_of(16) || size < LINEAR_MAX,
+            "only the linear classes are odd multiples of 8"
+        );
+        let shape = Shape::of(class);
+        assert!(shape.bin_max >= 2, "a bin has room for two blocks");
+        // Offsets are below 2^18 and the reciprocal's error is below `size`, so that
+        // offset * error < 2^18 * 2^15 < 2^40: the multiplication is exact (checked for each block in a test).
+        assert!(shape.granules <= 4);
+        class += 1;
+    }
+    // For each alignment and size: the class of the rounded size is a multiple of the alignment.
+    let mut align = 16;
+    while align <= SMALL_MAX {
+        let mut rounded = align;
+        while rounded <= SMALL_MAX && rounded <= 64 * align {
+            assert!(block_size(class_at_16(rounded)).is_multiple_of(align));
+            rounded += align;
+        }
+        align *= 2;
+    }
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_size_gets_the_least_block_that_holds_it() {
+        for size in 0..=SMALL_MAX {
+            let class = of_layout(size, 8);
+            assert!(block_size(class) >= size && block_size(class - 1) < size.max(1), "size {size}");
+            let class = of_size(size);
+            assert!(block_size(class) >= size);
+            assert!(block_size(class) % 16 == 0, "size {size} is aligned to 16");
+        }
+    }
+
+    #[test]
+    fn every_alignment_divides_the_block() {
+        for align in (0..=15).map(|log2| 1usize << log2) {
+            for size in 0..=SMALL_MAX {
+                let class = of_layout(size, align);
+                assert!(block_size(class) >= size && block_size(class) % align == 0, "{size} at {align}");
+            }
+        }
+        assert_eq!(of_layout(1, 2 * SMALL_MAX), 0);
+        assert_eq!(of_layout(SMALL_MAX + 1, 1), 0);
+    }
+
+    #[test]
+    fn the_reciprocals_find_every_block_and_quarter() {
+        for shape in &SHAPES[1..] {
+            let size = shape.size as usize;
+            assert_eq!(shape.quarters(shape.blocks as usize - 1), 3, "size {size}: one is missing");
+            assert_eq!(shape.quarters(0), 0);
+            for block in 0..shape.blocks as usize {
+                for inside in [0, 1, size / 2, size - 1] {
+                    assert_eq!(shape.index_of(block * size + inside), block, "size {size}");
+                }
+            }
+        }
+    }
 }

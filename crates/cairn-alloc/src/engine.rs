@@ -1,31 +1,67 @@
 //! The engine's operations, the same for every door.
+//!
+//! Each has a fast half that is inlined into its door and has one exit, and a slow half behind it.
+
+use cairn_core::os::KeepErrno;
+
+use crate::class::{self, SMALL_MAX, block_size};
 use crate::statistics::Statistics;
+use crate::{census, center, large, pages, region, thread};
 
 /// Allocates from the thread's bin, or null if the bin is empty or the size is not small.
-/// The block is aligned to 16 bytes, to 8 if `size` is at most 8. The one exit of the fast path is a null.
+/// The block is aligned to 16 bytes. The one exit of the fast path is a null.
 #[inline(always)]
 pub fn allocate_fast(size: usize) -> *mut u8 {
-    let _ = size;
-    core::ptr::null_mut()
+    if size > SMALL_MAX {
+        return core::ptr::null_mut();
+    }
+    thread::bin(class::of_size(size)).pop()
 }
 
 /// Allocates `size` bytes; null if memory is short or `size` exceeds `isize::MAX`. errno is kept.
 #[cold]
 pub fn allocate_slow(size: usize) -> *mut u8 {
-    let _ = size;
-    todo!()
+    let _errno = KeepErrno::new();
+    if size > SMALL_MAX { large::allocate(size, 1, false) } else { thread::allocate(class::of_size(size)) }
 }
 
 /// Like [`allocate_slow`], and the block reads as zero.
+#[inline]
 pub fn allocate_zeroed(size: usize) -> *mut u8 {
-    let _ = size;
-    todo!()
+    if size > SMALL_MAX {
+        let _errno = KeepErrno::new();
+        return large::allocate(size, 1, true);
+    }
+    let mut block = allocate_fast(size);
+    if block.is_null() {
+        block = allocate_slow(size);
+    }
+    if !block.is_null() {
+        // SAFETY: the block has at least `size` bytes.
+        unsafe { block.write_bytes(0, size) };
+    }
+    block
 }
 
 /// Allocates `size` bytes at a multiple of `align`, any power of two; null if memory is short.
+#[inline]
 pub fn allocate_aligned(align: usize, size: usize) -> *mut u8 {
-    let _ = (align, size);
-    todo!()
+    // At least 16, so that the C door's promise holds for small alignments too.
+    allocate_class_or_large(class::of_layout(size, align.max(16)), size, align)
+}
+
+/// Allocates a block of `class`, or a large one if that is 0.
+#[inline]
+pub(crate) fn allocate_class_or_large(class: usize, size: usize, align: usize) -> *mut u8 {
+    let block = thread::bin(class).pop();
+    if !block.is_null() { block } else { allocate_class_slow(class, size, align) }
+}
+
+#[cold]
+#[inline(never)]
+fn allocate_class_slow(class: usize, size: usize, align: usize) -> *mut u8 {
+    let _errno = KeepErrno::new();
+    if class == 0 { large::allocate(size, align, false) } else { thread::allocate(class) }
 }
 
 /// Frees into the thread's bin; false, and nothing done, if the bin is full or the address is not a small
@@ -35,8 +71,8 @@ pub fn allocate_aligned(align: usize, size: usize) -> *mut u8 {
 /// `block` is null or a live block of this allocator.
 #[inline(always)]
 pub unsafe fn free_fast(block: *mut u8) -> bool {
-    let _ = block;
-    false
+    // Bin 0, for whatever is no small block, is full for ever.
+    thread::bin(region::class_in_first(block.addr())).push(block)
 }
 
 /// Frees any live block; null is allowed. errno is kept.
@@ -45,8 +81,32 @@ pub unsafe fn free_fast(block: *mut u8) -> bool {
 /// `block` is null or a live block of this allocator.
 #[cold]
 pub unsafe fn free_slow(block: *mut u8) {
-    let _ = block;
-    todo!()
+    if block.is_null() {
+        return;
+    }
+    let _errno = KeepErrno::new();
+    match class_of(block) {
+        0 => large::free(block),
+        class => thread::free(class, block),
+    }
+}
+
+/// Frees a block of a class that the caller knows: the Rust door.
+///
+/// # Safety
+/// `block` is a live block of this class.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn free_class_slow(class: usize, block: *mut u8) {
+    let _errno = KeepErrno::new();
+    if class == 0 { large::free(block) } else { thread::free(class, block) }
+}
+
+/// The class of a small block; 0 for any other address.
+#[inline]
+fn class_of(block: *mut u8) -> usize {
+    let place = region::locate(block.addr());
+    place.map_or(0, |p| p.region.class_of(p.granule).load(core::sync::atomic::Ordering::Relaxed).into())
 }
 
 /// Changes the size of a live block to `size` (not 0); contents are kept to the lesser size. Null, and the old
@@ -55,8 +115,45 @@ pub unsafe fn free_slow(block: *mut u8) {
 /// # Safety
 /// `block` is a live block of this allocator, not null.
 pub unsafe fn reallocate(block: *mut u8, size: usize) -> *mut u8 {
-    let _ = (block, size);
-    todo!()
+    let class = class_of(block);
+    let old = if class == 0 {
+        if size > SMALL_MAX {
+            let _errno = KeepErrno::new();
+            // SAFETY: the caller's contract.
+            return unsafe { large::reallocate(block, size) };
+        }
+        large::usable_size(block)
+    } else {
+        let old = block_size(class);
+        // In place, unless half of the block would be wasted.
+        if size <= old && size >= old / 2 {
+            return block;
+        }
+        old
+    };
+    let mut new = allocate_fast(size);
+    if new.is_null() {
+        new = allocate_slow(size);
+    }
+    if !new.is_null() {
+        // SAFETY: both blocks are live and hold this many bytes; then the old one is freed once.
+        unsafe { move_contents(block, new, old.min(size)) };
+    }
+    new
+}
+
+/// Copies and frees the old block.
+///
+/// # Safety
+/// Both blocks are live, distinct, and have `bytes` bytes.
+unsafe fn move_contents(old: *mut u8, new: *mut u8, bytes: usize) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        new.copy_from_nonoverlapping(old, bytes);
+        if !free_fast(old) {
+            free_slow(old);
+        }
+    }
 }
 
 /// How many bytes the caller may use of a live block.
@@ -64,22 +161,37 @@ pub unsafe fn reallocate(block: *mut u8, size: usize) -> *mut u8 {
 /// # Safety
 /// `block` is a live block of this allocator, not null.
 pub unsafe fn usable_size(block: *mut u8) -> usize {
-    let _ = block;
-    todo!()
+    match class_of(block) {
+        0 => large::usable_size(block),
+        class => block_size(class),
+    }
 }
 
-/// Gives free pages back to the kernel at once, except for `keep` bytes; true if any were given.
+/// Gives free pages back to the kernel at once, except for `keep` bytes; true if any were given. The bins of other
+/// threads stay as they are.
 pub fn trim(keep: usize) -> bool {
-    let _ = keep;
-    todo!()
+    let _errno = KeepErrno::new();
+    thread::flush_own();
+    let holes = center::trim();
+    let spans = pages::purge_all(keep);
+    holes + spans > 0
 }
 
-/// Counts what the heap holds.
+/// Counts what the heap holds. Exact if no other thread allocates meanwhile.
 pub fn statistics() -> Statistics {
-    todo!()
+    let mut statistics = Statistics::default();
+    statistics_into(&mut statistics);
+    statistics
+}
+
+/// Like [`statistics`], into a record that the caller has: it is some 5 KB large.
+pub fn statistics_into(into: &mut Statistics) {
+    let _errno = KeepErrno::new();
+    census::take(into);
 }
 
 /// Gives back what has been free for long; the purge thread's step. Returns after at most a few milliseconds.
 pub fn purge_step() {
-    todo!()
+    let _errno = KeepErrno::new();
+    center::purge_step(pages::purge_step());
 }

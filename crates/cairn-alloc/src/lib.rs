@@ -1,10 +1,45 @@
 //! Cairn's process allocator.
 //!
 //! One engine ([`engine`]) behind two doors: [`Cairn`] for Rust programs (`#[global_allocator]`), and the C
-//! names of the crate `cairn-malloc`. The rooms, from the door down, are drawn in ARCHITECTURE.md.
+//! names of the crate `cairn-malloc`. The rooms, from the door down:
+//!
+//! | room | the one thing it does |
+//! |---|---|
+//! | [`engine`] | allocate, free, reallocate: a fast half with one exit, and a slow half |
+//! | `thread`, `slot`, `bin` | a thread's bins, how it finds them, what happens when one misses |
+//! | `center`, `transfer` | where bins of one class exchange blocks: batches, and slabs behind a short lock |
+//! | `slab` | the blocks of one span, and which of them are free |
+//! | `large` | blocks that are a span of their own and grow in place |
+//! | `pages`, `decay` | the page heap: free spans, and when their pages go back to the kernel |
+//! | `records` | memory for all of the above |
+//! | `region`, `descriptor` | address space, and what is known of each granule |
+//! | [`class`] | the size classes |
 #![no_std]
 
+#[cfg(test)]
+extern crate std;
+
+mod bin;
+mod bits;
+mod census;
+mod center;
 pub mod class;
+mod decay;
+mod descriptor;
 pub mod engine;
+mod fault;
+mod fork;
+mod global;
+mod large;
+mod pages;
+mod records;
+mod region;
 pub mod settings;
+mod slab;
+mod slot;
 pub mod statistics;
+mod thread;
+#[path = "transfer_stub.rs"]
+mod transfer;
+
+pub use global::Cairn;

@@ -46,6 +46,23 @@ pub struct Statistics {
     pub threads: usize,
 }
 
+impl Default for Statistics {
+    fn default() -> Self {
+        Statistics {
+            classes: [ClassStatistics::default(); CLASS_COUNT],
+            large_blocks: 0,
+            large_bytes: 0,
+            free_dirty_bytes: 0,
+            free_clean_bytes: 0,
+            metadata_bytes: 0,
+            reserved_bytes: 0,
+            committed_bytes: 0,
+            purged_bytes: 0,
+            threads: 0,
+        }
+    }
+}
+
 impl Statistics {
     /// Bytes in blocks that the program holds, rounding included.
     pub fn live_bytes(&self) -> usize {

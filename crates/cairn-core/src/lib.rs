@@ -9,9 +9,13 @@
 //! | [`lock`] | a lock of four bytes that sleeps in the kernel and never allocates |
 //! | [`avl`] | a balanced tree whose nodes live wherever their owner keeps them |
 //! | [`list`] | a doubly linked list, likewise |
+//! | [`os`] | memory from the operating system, and facts about the machine |
+//! | [`fault`] | one line on stderr, made without allocating, and the end |
 #![no_std]
 
 pub mod avl;
+pub mod fault;
 pub mod list;
 pub mod lock;
+pub mod os;
 pub mod sync;

@@ -1,0 +1,179 @@
+//! A bin as an array of pointers.
+//!
+//! ```text
+//!   array:  │ null │ oldest │ ...    │ newest │        │        │  up to the limit, then spare
+//!                   ^ base                     ^ top             ^ limit
+//! ```
+//! `top[-1]` is the newest block; below the oldest one stands a null, so that an empty bin yields null without a
+//! comparison. The bin is empty iff `top == base`, full iff `top == limit`. A bin without an array points at a shared null
+//! and is empty and full at once.
+
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed, compiler_fence};
+
+use crate::records;
+
+type Slot = *mut u8;
+
+/// The part that the fast path uses. Written by its thread only; `top` may be read by others, for statistics.
+#[repr(C)]
+pub struct Bin {
+    top: AtomicPtr<Slot>,
+    limit: AtomicPtr<Slot>,
+}
+
+/// The rest of a bin.
+#[repr(C)]
+pub struct Cold {
+    /// The slot behind the null.
+    base: AtomicPtr<Slot>,
+    /// Slots of the array, the null not counted; 0 without an array.
+    slots: u16,
+    /// Times the bin was empty or full since its capacity last changed.
+    pub misses: u8,
+    /// `top` when the bin was last looked at, to see whether it is in use.
+    seen: u32,
+}
+
+/// What a bin without an array points at.
+static NULL: AtomicUsize = AtomicUsize::new(0);
+const NULL_END: *mut Slot = (&raw const NULL).wrapping_add(1).cast_mut().cast();
+
+impl Bin {
+    /// A bin without an array: empty and full at once.
+    pub const fn nothing() -> Bin {
+        Bin { top: AtomicPtr::new(NULL_END), limit: AtomicPtr::new(NULL_END) }
+    }
+
+    /// Takes the newest block; null if the bin is empty.
+    #[inline(always)]
+    pub fn pop(&self) -> *mut u8 {
+        let top = self.top.load(Relaxed);
+        // SAFETY: below `top` is a block or the null.
+        let block = unsafe { *top.sub(1) };
+        if !block.is_null() {
+            self.top.store(top.wrapping_sub(1), Relaxed);
+        }
+        block
+    }
+
+    /// Puts a block in; false if the bin is full.
+    #[inline(always)]
+    pub fn push(&self, block: *mut u8) -> bool {
+        let top = self.top.load(Relaxed);
+        if top == self.limit.load(Relaxed) {
+            return false;
+        }
+        // SAFETY: below the limit all slots are ours.
+        unsafe { *top = block };
+        // A fork's child finds the block in its slot whenever it finds `top` above it.
+        compiler_fence(core::sync::atomic::Ordering::Release);
+        self.top.store(top.wrapping_add(1), Relaxed);
+        true
+    }
+
+    /// Blocks that it holds.
+    #[inline]
+    pub fn len(&self, cold: &Cold) -> usize {
+        (self.top.load(Relaxed).addr().wrapping_sub(cold.base.load(Relaxed).addr())) / size_of::<Slot>()
+    }
+
+    /// Blocks that it may hold.
+    #[inline]
+    pub fn capacity(&self, cold: &Cold) -> usize {
+        (self.limit.load(Relaxed).addr() - cold.base.load(Relaxed).addr()) / size_of::<Slot>()
+    }
+
+    /// Changes how many blocks it may hold, at least as many as it does; false, and no change, if memory is short.
+    pub fn set_capacity(&self, cold: &mut Cold, capacity: usize) -> bool {
+        let len = self.len(cold);
+        debug_assert!(len <= capacity);
+        if capacity > usize::from(cold.slots) || capacity == 0 {
+            let fresh = if capacity == 0 { NULL_END } else { array(capacity) };
+            if fresh.is_null() {
+                return false;
+            }
+            let (old, slots) = (cold.base.load(Relaxed), cold.slots);
+            // SAFETY: the old array holds `len` blocks and the new one has room for them; then the old one is ours alone.
+            unsafe {
+                ptr::copy_nonoverlapping(old, fresh, len);
+                self.top.store(fresh.add(len), Relaxed);
+                give_array(old, slots);
+            }
+            cold.base.store(fresh, Relaxed);
+            cold.slots = if capacity == 0 { 0 } else { slots_for(capacity) as u16 };
+        }
+        self.limit.store(cold.base.load(Relaxed).wrapping_add(capacity), Relaxed);
+        true
+    }
+
+    /// Fills the empty bin with up to `want` blocks from `source`, which gets the slots to fill, lowest address first.
+    pub fn fill(&self, cold: &Cold, want: usize, source: impl FnOnce(&mut [Slot]) -> usize) -> usize {
+        debug_assert!(self.len(cold) == 0 && want <= self.capacity(cold));
+        let base = cold.base.load(Relaxed);
+        // SAFETY: `want` slots from the base are ours.
+        let slots = unsafe { core::slice::from_raw_parts_mut(base, want) };
+        let count = source(slots);
+        // The lowest address goes out first.
+        slots[..count].reverse();
+        compiler_fence(core::sync::atomic::Ordering::Release);
+        self.top.store(base.wrapping_add(count), Relaxed);
+        count
+    }
+
+    /// Takes the oldest blocks out, as many as `out` holds or there are; returns how many.
+    pub fn drain(&self, cold: &Cold, out: &mut [*mut u8]) -> usize {
+        let len = self.len(cold);
+        let count = out.len().min(len);
+        let base = cold.base.load(Relaxed);
+        // SAFETY: the bin's first `len` slots are ours.
+        unsafe {
+            ptr::copy_nonoverlapping(base, out.as_mut_ptr(), count);
+            ptr::copy(base.add(count), base, len - count);
+        }
+        self.top.store(base.wrapping_add(len - count), Relaxed);
+        count
+    }
+
+    /// Whether it has been used since the last call.
+    pub fn used_since(&self, cold: &mut Cold) -> bool {
+        let now = self.len(cold) as u32;
+        core::mem::replace(&mut cold.seen, now) != now
+    }
+}
+
+impl Cold {
+    /// For a bin without an array.
+    pub const fn nothing() -> Cold {
+        Cold { base: AtomicPtr::new(NULL_END), slots: 0, misses: 0, seen: 0 }
+    }
+}
+
+/// Slots in the array that is taken for a capacity: the piece of records is a power of two, less the null.
+fn slots_for(capacity: usize) -> usize {
+    ((capacity + 1) * size_of::<Slot>()).next_power_of_two().max(records::PIECE_MIN) / size_of::<Slot>() - 1
+}
+
+/// A new array's first slot behind the null; null if memory is short.
+fn array(capacity: usize) -> *mut Slot {
+    let piece: *mut Slot = records::take((slots_for(capacity) + 1) * size_of::<Slot>()).cast();
+    if piece.is_null() {
+        return piece;
+    }
+    // SAFETY: the piece holds at least two slots.
+    unsafe {
+        *piece = ptr::null_mut();
+        piece.add(1)
+    }
+}
+
+/// Gives an array back.
+///
+/// # Safety
+/// `base` came from [`array`] and nobody uses it any more, or `slots` is 0.
+unsafe fn give_array(base: *mut Slot, slots: u16) {
+    if slots > 0 {
+        // SAFETY: the piece began one slot before the base.
+        unsafe { records::give(base.sub(1).cast(), (usize::from(slots) + 1) * size_of::<Slot>()) };
+    }
+}

@@ -1,0 +1,331 @@
+//! The center of a class: where the bins of all threads get blocks and bring them back.
+//!
+//! ```text
+//!   bin ──batch──► transfer stack ──batch──► bin        lock-free, short
+//!   bin ──flush──► slabs of the class ──refill──► bin   one short lock a batch
+//! ```
+//! Slabs with room are kept in [`LISTS`] lists by fullness. Refill takes from the fullest, so that the emptiest drain
+//! and go back to the page heap whole; flush checks each block before the slab is touched.
+//!
+//! Invariants, under the class's lock: a slab is in list `i` iff it has room and `i` is what [`list_for`] says; a full one is
+//! in none; `carved` and `free` are the sums over the class's slabs.
+//! Lock order: class, then records, then pages.
+
+use core::cell::UnsafeCell;
+use core::ptr;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use cairn_core::lock::Lock;
+
+use crate::class::{CLASS_COUNT, GRANULE, SHAPES};
+use crate::descriptor::{Descriptor, NO_LIST};
+use crate::fault;
+use crate::records;
+use crate::region;
+use crate::slab::Slab;
+use crate::transfer::{Batch, BatchId, BatchPool, TransferStack};
+
+/// Lists of slabs by fullness; the last is the fullest.
+const LISTS: usize = 4;
+
+/// Batches that may wait in the transfer stack of one class, at most. Short, because recycled batches are scattered
+/// and locality is worth more than the hand-over (DESIGN §4.4).
+const STACK_DEPTH_MAX: u8 = 8;
+/// And at most so many bytes.
+const STACK_BYTES_MAX: usize = 128 * 1024;
+
+struct State {
+    lists: [*mut Descriptor; LISTS],
+    slabs: usize,
+    carved: usize,
+    free: usize,
+}
+
+/// See the module.
+#[repr(C, align(128))]
+pub struct Center {
+    stack: TransferStack,
+    stacked: AtomicUsize,
+    /// The lock begins a cache line of its own.
+    _apart: [u64; 6],
+    lock: Lock,
+    state: UnsafeCell<State>,
+}
+
+// SAFETY: `state` is used only by whoever holds `lock`; the rest is atomic.
+unsafe impl Sync for Center {}
+
+static CENTERS: [Center; CLASS_COUNT] = [const { Center::new() }; CLASS_COUNT];
+static POOL: BatchPool = BatchPool::new();
+
+/// The center of a class.
+#[inline]
+pub fn of(class: usize) -> &'static Center {
+    debug_assert!(class > 0 && class < CLASS_COUNT);
+    // SAFETY: classes come from the class tables and the class map, which hold nothing else.
+    unsafe { CENTERS.get_unchecked(class) }
+}
+
+/// All classes' locks, for fork.
+pub fn locks() -> impl DoubleEndedIterator<Item = &'static Lock> {
+    CENTERS.iter().map(|center| &center.lock)
+}
+
+/// The list for a slab of which `available` blocks can be taken.
+#[inline]
+fn list_for(available: usize, class: usize) -> u8 {
+    let shape = &SHAPES[class];
+    if available == 0 { NO_LIST } else { shape.quarters(usize::from(shape.blocks) - available) as u8 }
+}
+
+impl Center {
+    const fn new() -> Self {
+        Center {
+            stack: TransferStack::new(),
+            stacked: AtomicUsize::new(0),
+            _apart: [0; 6],
+            lock: Lock::new(),
+            state: UnsafeCell::new(State { lists: [ptr::null_mut(); LISTS], slabs: 0, carved: 0, free: 0 }),
+        }
+    }
+
+    fn locked<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {
+        let _held = self.lock.hold();
+        // SAFETY: the lock is held, and `run` never locks a class again.
+        run(unsafe { &mut *self.state.get() })
+    }
+
+    /// Puts free blocks of `class` into `out`, lowest address first; returns how many, 0 if memory is short.
+    pub fn refill(&self, class: usize, out: &mut [*mut u8]) -> usize {
+        self.locked(|state| {
+            let mut count = 0;
+            while count < out.len() {
+                let Some(slab) = state.fullest().or_else(|| state.add(class)) else { break };
+                let carved = slab.body().carved;
+                let taken = slab.take(&mut out[count..]);
+                let fresh = usize::from(slab.body().carved - carved);
+                state.carved += fresh;
+                state.free -= taken - fresh;
+                count += taken;
+                state.place(slab, class);
+            }
+            count
+        })
+    }
+
+    /// Puts blocks back into their slabs. A block that does not belong there ends the process with a message.
+    pub fn flush(&self, class: usize, blocks: &[*mut u8]) {
+        self.locked(|state| {
+            for &block in blocks {
+                let slab = judge(block, class);
+                if let Err(fault) = slab.put(block.addr()) {
+                    fault::report(fault, block.addr(), class);
+                }
+                state.free += 1;
+                state.place(slab, class);
+            }
+        });
+    }
+
+    /// Hands a batch over to whoever needs it next; false, and nothing done, if enough are waiting.
+    pub fn push(&self, class: usize, blocks: &[*mut u8]) -> bool {
+        let bytes = blocks.len() * SHAPES[class].size as usize;
+        let depth_max = (STACK_BYTES_MAX / bytes).min(usize::from(STACK_DEPTH_MAX)) as u8;
+        if self.stack.depth() >= depth_max {
+            return false;
+        }
+        let Some(id) = POOL.take(records::take_forever) else { return false };
+        let batch = POOL.get(id);
+        // SAFETY: between `take` and `push` the batch is ours; blocks.len() <= BATCH_MAX.
+        unsafe { Batch::fill(batch, blocks) };
+        // Counted before others can take it, so that the count never falls below zero.
+        self.stacked.fetch_add(blocks.len(), Relaxed);
+        if let Err(id) = self.stack.push(&POOL, id, depth_max) {
+            self.stacked.fetch_sub(blocks.len(), Relaxed);
+            POOL.give(id);
+            return false;
+        }
+        true
+    }
+
+    /// Takes from the transfer stack as many blocks as `out` holds, or a batch; returns how many.
+    pub fn pop(&self, out: &mut [*mut u8]) -> usize {
+        let Some(id) = self.stack.pop(&POOL) else { return 0 };
+        let batch = POOL.get(id);
+        // SAFETY: between `pop` and `push` or `give` the batch is ours.
+        let (taken, left) = unsafe { Batch::drain(batch, out) };
+        self.stacked.fetch_sub(taken, Relaxed);
+        if left > 0 {
+            // It came from this stack, so there was room for it; if others filled it meanwhile, one more does no harm.
+            self.put_back(id);
+        } else {
+            POOL.give(id);
+        }
+        taken
+    }
+
+    fn put_back(&self, id: BatchId) {
+        let done = self.stack.push(&POOL, id, u8::MAX);
+        debug_assert!(done.is_ok(), "no stack is 255 deep");
+    }
+
+    /// Empties the transfer stack into the slabs.
+    pub fn settle(&self, class: usize) {
+        while let Some(id) = self.stack.pop(&POOL) {
+            let batch = POOL.get(id);
+            // SAFETY: between `pop` and `give` the batch is ours.
+            let blocks = unsafe { Batch::blocks(batch) };
+            self.stacked.fetch_sub(blocks.len(), Relaxed);
+            self.flush(class, blocks);
+            POOL.give(id);
+        }
+    }
+
+    /// Gives back the pages in the slabs that hold only free blocks; returns bytes. With `idle_only`, slabs that were used
+    /// since the last such call are let be, and a call ends after so many system calls that it takes about a
+    /// millisecond.
+    pub fn purge_holes(&self, idle_only: bool) -> usize {
+        const BYTES_MAX: usize = 8 << 20;
+        self.locked(|state| {
+            let mut given = 0;
+            for list in 0..LISTS {
+                let mut next = state.lists[list];
+                while let Some(slab) = Slab::from_list(next) {
+                    next = slab.body().next;
+                    given += slab.purge_holes(idle_only);
+                    if idle_only && given > BYTES_MAX {
+                        return given;
+                    }
+                }
+            }
+            given
+        })
+    }
+
+    /// Counts for the statistics: slab bytes, carved blocks, free blocks in slabs, blocks in the stack.
+    pub fn totals(&self, class: usize) -> Totals {
+        let stacked = self.stacked.load(Relaxed);
+        self.locked(|state| Totals {
+            slabs: state.slabs,
+            slab_bytes: state.slabs * usize::from(SHAPES[class].granules) * GRANULE,
+            carved: state.carved,
+            free: state.free,
+            stacked,
+        })
+    }
+}
+
+/// See [`Center::totals`].
+pub struct Totals {
+    /// Slabs of the class.
+    pub slabs: usize,
+    /// Their bytes.
+    pub slab_bytes: usize,
+    /// Blocks that were handed out at least once.
+    pub carved: usize,
+    /// Of these, blocks that are free in their slab.
+    pub free: usize,
+    /// Blocks in the transfer stack.
+    pub stacked: usize,
+}
+
+/// The way from an address that the program gave to a block: it must lie in a slab of the class.
+#[inline]
+fn judge(block: *mut u8, class: usize) -> Slab {
+    if let Some(place) = region::locate(block.addr())
+        && usize::from(place.region.class_of(place.granule).load(Relaxed)) == class
+    {
+        return Slab::at(place);
+    }
+    fault::report_misplaced(block.addr(), class)
+}
+
+impl State {
+    fn fullest(&self) -> Option<Slab> {
+        let head = self.lists.iter().rev().find(|head| !head.is_null())?;
+        Slab::from_list(*head)
+    }
+
+    /// Adds a slab and puts it into its list.
+    fn add(&mut self, class: usize) -> Option<Slab> {
+        let slab = Slab::new(class)?;
+        self.slabs += 1;
+        self.link(slab, list_for(slab.available(), class));
+        Some(slab)
+    }
+
+    /// Moves a slab to the list that its fullness asks for; an empty one goes back to the page heap.
+    #[inline]
+    fn place(&mut self, slab: Slab, class: usize) {
+        let list = list_for(slab.available(), class);
+        if list != slab.body().list || slab.is_empty() {
+            self.replace(slab, list);
+        }
+    }
+
+    #[cold]
+    fn replace(&mut self, slab: Slab, list: u8) {
+        self.unlink(slab);
+        if slab.is_empty() {
+            let carved = usize::from(slab.body().carved);
+            self.carved -= carved;
+            self.free -= carved;
+            self.slabs -= 1;
+            slab.retire();
+        } else {
+            self.link(slab, list);
+        }
+    }
+
+    fn link(&mut self, slab: Slab, list: u8) {
+        slab.body().list = list;
+        if list == NO_LIST {
+            return;
+        }
+        let head = &mut self.lists[usize::from(list)];
+        slab.body().previous = ptr::null_mut();
+        slab.body().next = *head;
+        if let Some(old) = Slab::from_list(*head) {
+            old.body().previous = slab.descriptor();
+        }
+        *head = slab.descriptor();
+    }
+
+    fn unlink(&mut self, slab: Slab) {
+        let (list, next, previous) = (slab.body().list, slab.body().next, slab.body().previous);
+        if list == NO_LIST {
+            return;
+        }
+        if let Some(next) = Slab::from_list(next) {
+            next.body().previous = previous;
+        }
+        match Slab::from_list(previous) {
+            Some(before) => before.body().next = next,
+            None => self.lists[usize::from(list)] = next,
+        }
+    }
+}
+
+/// One step of giving back the holes in idle slabs: one class, if a round is under way. `new_round` begins one.
+pub fn purge_step(new_round: bool) {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    if new_round {
+        NEXT.store(CLASS_COUNT - 1, Relaxed);
+    }
+    // A race skips or repeats a class, which does no harm.
+    let class = NEXT.load(Relaxed);
+    if class > 0 {
+        NEXT.store(class - 1, Relaxed);
+        of(class).purge_holes(true);
+    }
+}
+
+/// Gives back pages in the slabs of all classes and empties the transfer stacks; returns bytes.
+pub fn trim() -> usize {
+    (1..CLASS_COUNT)
+        .map(|class| {
+            of(class).settle(class);
+            of(class).purge_holes(false)
+        })
+        .sum()
+}

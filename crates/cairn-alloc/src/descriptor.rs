@@ -1,0 +1,117 @@
+//! What is known about one granule: 64 bytes, out of line.
+//!
+//! Invariants, which the page heap and the slabs keep under the page lock or the class lock:
+//! - `kind` is not [`Kind::Inner`] if and only if the granule is the first of a span; then `len` is the span's length.
+//! - `free_tail` is set if and only if the granule is the last of a *free* span; then `head` is its first granule.
+//! - In a slab every granule's `head` is the slab's first granule, and the class map holds the class for each.
+//! - The class map holds 0 for every granule that is not part of a slab.
+
+/// What the span that begins at a granule is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// Not the first granule of a span.
+    Inner = 0,
+    /// A free span, in one of the page heap's trees.
+    Free = 1,
+    /// Blocks of one size class.
+    Slab = 2,
+    /// One large block.
+    Large = 3,
+    /// Cairn's own records.
+    Records = 4,
+}
+
+/// See the module.
+#[repr(C, align(64))]
+pub struct Descriptor {
+    /// What begins here.
+    pub kind: Kind,
+    /// Last granule of a free span.
+    pub free_tail: bool,
+    /// Class of the slab that begins here.
+    pub class: u8,
+    /// Granules of the span that begins here.
+    pub len: u32,
+    /// See the module's invariants.
+    pub head: u32,
+    /// Depends on `kind`.
+    pub body: Body,
+}
+
+/// The part of a descriptor that depends on its kind.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub union Body {
+    /// For [`Kind::Free`].
+    pub free: FreeBody,
+    /// For [`Kind::Slab`].
+    pub slab: SlabBody,
+    /// For [`Kind::Large`].
+    pub large: LargeBody,
+}
+
+/// A free span's place in its tree.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct FreeBody {
+    /// First granule of the left child + 1, or 0.
+    pub left: u32,
+    /// The same for the right child.
+    pub right: u32,
+    /// The same for the parent.
+    pub parent: u32,
+    /// Granules of this span that may have pages.
+    pub dirty: u32,
+    /// Height of the subtree.
+    pub height: u8,
+}
+
+/// A slab's state; under the lock of its class.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct SlabBody {
+    /// One bit a block, set if and only if the block was carved and is free in this slab.
+    pub bitmap: *mut u64,
+    /// Neighbours in the list of slabs of like fullness.
+    pub next: *mut Descriptor,
+    /// See `next`.
+    pub previous: *mut Descriptor,
+    /// The bitmap of a slab of at most 64 blocks.
+    pub inline_bitmap: u64,
+    /// Bits set in the bitmap.
+    pub free: u16,
+    /// Blocks from here on were never handed out, and their bitmap words are not initialized.
+    pub carved: u16,
+    /// No bit is set in the words before this one.
+    pub first_word: u16,
+    /// The list it is in, or [`NO_LIST`].
+    pub list: u8,
+    /// Whether its page-sized holes may be worth giving back.
+    pub holes: Holes,
+}
+
+/// The free pages inside a slab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Holes {
+    /// Given back, or none.
+    Given = 0,
+    /// The slab was used before the last round, but not since.
+    Idle = 1,
+    /// The slab was used since the last round.
+    Stirred = 2,
+}
+
+/// A full slab is in no list.
+pub const NO_LIST: u8 = u8::MAX;
+
+/// A large block.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct LargeBody {
+    /// Bytes that the program may use: a multiple of the page size, at most the span's length.
+    pub bytes: usize,
+}
+
+const _: () = assert!(core::mem::size_of::<Descriptor>() == 64);

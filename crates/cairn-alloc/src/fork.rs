@@ -1,0 +1,44 @@
+//! fork in a process with many threads.
+//!
+//! Before the fork all locks are taken, in the order in which the engine nests them, so that no structure is caught
+//! half changed; afterwards both sides let go. In the child only the forking thread exists: what the others had in
+//! their bins goes back to the centers ("the child owns what its dead threads owned"). Bins are consistent at every
+//! instruction (see `Bin::push`), and the transfer stacks by design; a thread that was just carrying a batch between two of
+//! them takes it with it, so a child can lose at most one batch per thread that was in a miss at that moment.
+
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use cairn_core::lock::Lock;
+
+use crate::{center, pages, records, thread};
+
+/// Registers the handlers, once. Under the birth lock.
+pub fn register() {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if !DONE.swap(true, Relaxed) {
+        // SAFETY: the handlers are functions of this library. If there is no memory for them a fork of a process with many
+        // threads is as dangerous as with most allocators; nothing better can be done here.
+        unsafe { libc::pthread_atfork(Some(before), Some(after_in_parent), Some(after_in_child)) };
+    }
+}
+
+/// All locks in nesting order.
+fn locks() -> impl DoubleEndedIterator<Item = &'static Lock> {
+    let inner = [records::lock(), pages::lock()];
+    core::iter::once(thread::lock()).chain(center::locks()).chain(inner)
+}
+
+unsafe extern "C" fn before() {
+    locks().for_each(Lock::lock);
+}
+
+unsafe extern "C" fn after_in_parent() {
+    // SAFETY: `before` took them all, in this thread.
+    locks().rev().for_each(|lock| unsafe { lock.unlock() });
+}
+
+unsafe extern "C" fn after_in_child() {
+    // SAFETY: `before` took them all, nobody else exists, and under the locks everything is whole.
+    locks().rev().for_each(|lock| unsafe { lock.reset() });
+    thread::bury_the_dead();
+}

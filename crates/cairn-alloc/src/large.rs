@@ -1,0 +1,183 @@
+//! Large blocks: each one a span of the page heap, beginning where the span begins.
+//!
+//! ```text
+//!   ┌──────────────────────────────────┬──────────────────────────┐
+//!   │ bytes the program may use        │ room to grow: space, no  │
+//!   │ (a multiple of the page size)    │ pages                    │
+//!   └──────────────────────────────────┴──────────────────────────┘
+//! ```
+//! A block that has grown once is likely to grow again, so growing gives it room: the span's rest is address space that costs
+//! nothing until it is touched. `realloc` extends it in place, else into the free space behind it, else it moves the pages
+//! (not the bytes) to a span with twice the room.
+
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use cairn_core::os;
+
+use crate::class::GRANULE;
+use crate::descriptor::{Body, Kind, LargeBody};
+use crate::region::{self, Place};
+use crate::{fault, pages};
+
+/// From this many bytes on, moving page-table entries is cheaper than copying into fresh pages: some 2 µs a call against
+/// 0.3 µs and more a page.
+const MOVE_MIN: usize = 128 * 1024;
+
+/// Live large blocks.
+static BLOCKS: AtomicUsize = AtomicUsize::new(0);
+/// Their usable bytes.
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// A live large block.
+#[derive(Clone, Copy)]
+struct Block(Place);
+
+impl Block {
+    /// The way from an address that the program gave to a large block.
+    fn from_program(address: *mut u8) -> Block {
+        let Some(place) = region::locate(address.addr()) else { fault::foreign(address.addr()) };
+        // SAFETY: the granule is committed. If the program holds the block, nobody else changes the descriptor; if
+        // not, any value is as good as another to find that out.
+        let kind = unsafe { (*place.region.descriptor(place.granule)).kind };
+        if kind != Kind::Large || place.region.address_of(place.granule) != address {
+            fault::foreign(address.addr());
+        }
+        Block(place)
+    }
+
+    fn bytes(self) -> usize {
+        // SAFETY: the block is live, so the descriptor is its owner's.
+        unsafe { (*self.0.region.descriptor(self.0.granule)).body.large.bytes }
+    }
+
+    fn set_bytes(self, bytes: usize) {
+        // SAFETY: as in `bytes`.
+        unsafe { (*self.0.region.descriptor(self.0.granule)).body = Body { large: LargeBody { bytes } } }
+    }
+
+    fn span_bytes(self) -> usize {
+        self.0.region.len(self.0.granule) * GRANULE
+    }
+
+    fn address(self) -> *mut u8 {
+        self.0.region.address_of(self.0.granule)
+    }
+
+    /// Sets the usable bytes and counts the change.
+    fn resize(self, bytes: usize) {
+        BYTES.fetch_add(bytes.wrapping_sub(self.bytes()), Relaxed);
+        self.set_bytes(bytes);
+    }
+}
+
+/// Bytes rounded up to whole pages; None if that can't be.
+fn whole_pages(size: usize) -> Option<usize> {
+    (size <= isize::MAX as usize).then(|| size.max(1).next_multiple_of(os::page_size()))
+}
+
+/// Allocates `size` bytes at a multiple of `align` in a span of its own; null if memory is short. With `zeroed` it reads as
+/// zero: only what was used before is cleared.
+pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
+    let Some(block) = make(size, size, align) else { return core::ptr::null_mut() };
+    if zeroed {
+        pages::zero_dirty(block.0, size.div_ceil(GRANULE));
+    }
+    block.address()
+}
+
+/// A block of `size` bytes in a span of `room` bytes.
+fn make(size: usize, room: usize, align: usize) -> Option<Block> {
+    let bytes = whole_pages(size)?;
+    let place = pages::allocate(room.max(bytes).div_ceil(GRANULE), align.div_ceil(GRANULE), Kind::Large)?;
+    let block = Block(place);
+    block.set_bytes(bytes);
+    BLOCKS.fetch_add(1, Relaxed);
+    BYTES.fetch_add(bytes, Relaxed);
+    Some(block)
+}
+
+/// Frees a large block; any other address ends the process with a message.
+pub fn free(address: *mut u8) {
+    let block = Block::from_program(address);
+    release(block, block.bytes().div_ceil(GRANULE));
+}
+
+fn release(block: Block, used_granules: usize) {
+    BLOCKS.fetch_sub(1, Relaxed);
+    BYTES.fetch_sub(block.bytes(), Relaxed);
+    pages::free(block.0, used_granules);
+}
+
+/// Bytes that the program may use of a large block; any other address ends the process with a message.
+pub fn usable_size(address: *mut u8) -> usize {
+    Block::from_program(address).bytes()
+}
+
+/// Changes a large block's size, to one that is still large; null and the block intact if memory is short.
+///
+/// # Safety
+/// The block is live and the caller's.
+pub unsafe fn reallocate(address: *mut u8, size: usize) -> *mut u8 {
+    let block = Block::from_program(address);
+    let Some(bytes) = whole_pages(size) else { return core::ptr::null_mut() };
+    let old = block.bytes();
+    if bytes <= old {
+        shrink(block, bytes, old);
+        return address;
+    }
+    if bytes <= block.span_bytes() || extend(block, bytes) {
+        block.resize(bytes);
+        return address;
+    }
+    relocate(block, bytes)
+}
+
+fn shrink(block: Block, bytes: usize, old: usize) {
+    let (keep, used) = (bytes.div_ceil(GRANULE), old.div_ceil(GRANULE));
+    // A block that became a little smaller may grow again.
+    if block.span_bytes() / GRANULE > keep + keep / 8 {
+        pages::shrink(block.0, keep, used - keep);
+    }
+    block.resize(bytes);
+}
+
+/// Room for a block that grows: twice its size.
+fn room_for(bytes: usize) -> usize {
+    bytes.saturating_mul(2)
+}
+
+/// Takes the free space behind the block, with room if there is.
+fn extend(block: Block, bytes: usize) -> bool {
+    pages::grow(block.0, bytes.div_ceil(GRANULE))
+}
+
+/// Moves the block to a larger span; null if memory is short.
+fn relocate(block: Block, bytes: usize) -> *mut u8 {
+    let Some(new) = make(bytes, room_for(bytes), 1).or_else(|| make(bytes, bytes, 1)) else {
+        return core::ptr::null_mut();
+    };
+    let old = block.bytes();
+    // SAFETY: both spans are live, disjoint, page-aligned and ours; `new` is longer.
+    let moved = old >= MOVE_MIN && unsafe { os::move_pages(block.address(), new.address(), old) };
+    if !moved {
+        // SAFETY: as above.
+        unsafe { new.address().copy_from_nonoverlapping(block.address(), old) };
+    }
+    // Where pages moved away, what is left reads as zero.
+    if moved {
+        release_clean(block, old)
+    } else {
+        release(block, old.div_ceil(GRANULE))
+    };
+    new.address()
+}
+
+fn release_clean(block: Block, old: usize) {
+    pages::mark_clean(block.0, old / GRANULE);
+    release(block, 0);
+}
+
+/// Live large blocks and their usable bytes.
+pub fn totals() -> (usize, usize) {
+    (BLOCKS.load(Relaxed), BYTES.load(Relaxed))
+}

@@ -1,0 +1,492 @@
+//! The page heap: spans of granules, best fit, lowest address first.
+//!
+//! ```text
+//!   ┌───────────┬──────┬───────────────┬─────────────────────┐
+//!   │ slab  1   │ free │ large block 3 │ free, up to the     │  committed
+//!   │           │   2  │               │ committed end       │
+//!   └───────────┴──────┴───────────────┴─────────────────────┘
+//! ```
+//! Free spans are in two AVL trees of their region, keyed by (length, address): `dirty` if any granule of theirs may
+//! have pages, `clean` if none has. Dirty ones are used first, so that what was just freed is used again
+//! before a new page is touched. Neighbours are found through the descriptors, so coalescing is O(1) plus the tree.
+//!
+//! Invariants, all under the one page lock: spans tile the committed part of each region; no two neighbours are
+//! both free; a free span is in exactly one tree, `dirty` iff its `dirty` count is above 0; that count is the number
+//! of dirty bits in it; `dirty_total` is the sum of these counts.
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use cairn_core::avl::{Nodes, Tree};
+use cairn_core::lock::Lock;
+use cairn_core::os;
+
+use crate::bits;
+use crate::class::GRANULE;
+use crate::decay::Decay;
+use crate::descriptor::{Body, Descriptor, FreeBody, Kind};
+use crate::region::{self, Place, Region};
+use crate::settings;
+
+/// The free spans of one region.
+pub struct Spans {
+    dirty: Tree<u32>,
+    clean: Tree<u32>,
+}
+
+impl Spans {
+    /// None.
+    pub const fn new() -> Self {
+        Spans { dirty: Tree::new(), clean: Tree::new() }
+    }
+}
+
+/// The trees' nodes are the descriptors of a region.
+struct Table<'a>(&'a Region);
+
+impl Table<'_> {
+    #[allow(clippy::mut_from_ref)]
+    fn free(&self, n: u32) -> &mut FreeBody {
+        // SAFETY: `n` is a free span's first granule and the page lock is held, so the descriptor is ours, and each
+        // reference ends before the next is made (all uses are single expressions in this impl).
+        unsafe { &mut (*self.0.descriptor(n as usize)).body.free }
+    }
+}
+
+fn link(to: Option<u32>) -> u32 {
+    to.map_or(0, |n| n + 1)
+}
+
+impl Nodes for Table<'_> {
+    type Id = u32;
+
+    #[inline]
+    fn left(&self, n: u32) -> Option<u32> {
+        self.free(n).left.checked_sub(1)
+    }
+    #[inline]
+    fn set_left(&mut self, n: u32, to: Option<u32>) {
+        self.free(n).left = link(to);
+    }
+    #[inline]
+    fn right(&self, n: u32) -> Option<u32> {
+        self.free(n).right.checked_sub(1)
+    }
+    #[inline]
+    fn set_right(&mut self, n: u32, to: Option<u32>) {
+        self.free(n).right = link(to);
+    }
+    #[inline]
+    fn parent(&self, n: u32) -> Option<u32> {
+        self.free(n).parent.checked_sub(1)
+    }
+    #[inline]
+    fn set_parent(&mut self, n: u32, to: Option<u32>) {
+        self.free(n).parent = link(to);
+    }
+    #[inline]
+    fn height(&self, n: u32) -> u8 {
+        self.free(n).height
+    }
+    #[inline]
+    fn set_height(&mut self, n: u32, to: u8) {
+        self.free(n).height = to;
+    }
+    #[inline]
+    fn less(&self, a: u32, b: u32) -> bool {
+        (self.0.len(a as usize), a) < (self.0.len(b as usize), b)
+    }
+}
+
+impl Region {
+    /// Length in granules of the span that begins at `granule`. Under the page lock, or by the span's owner.
+    #[inline]
+    pub fn len(&self, granule: usize) -> usize {
+        // SAFETY: the descriptor is committed; `len` changes only under the page lock.
+        unsafe { (*self.descriptor(granule)).len as usize }
+    }
+}
+
+/// What the page lock guards besides the trees.
+struct State {
+    dirty_total: usize,
+    free_total: usize,
+    purged_total: usize,
+    decay: Decay,
+}
+
+struct Pages {
+    lock: Lock,
+    state: UnsafeCell<State>,
+}
+
+// SAFETY: `state` is used only by whoever holds `lock`.
+unsafe impl Sync for Pages {}
+
+static PAGES: Pages = Pages {
+    lock: Lock::new(),
+    state: UnsafeCell::new(State { dirty_total: 0, free_total: 0, purged_total: 0, decay: Decay::new() }),
+};
+
+/// The page lock, for fork.
+pub fn lock() -> &'static Lock {
+    &PAGES.lock
+}
+
+/// Runs with the page lock held.
+fn locked<T>(run: impl FnOnce(&mut State) -> T) -> T {
+    let _held = PAGES.lock.hold();
+    // SAFETY: the lock is held, and `run` can't lock it again: it would wait for ever, in tests too.
+    run(unsafe { &mut *PAGES.state.get() })
+}
+
+/// Takes a span of `granules`, at a multiple of `align` granules (a power of two), and marks it as `kind`.
+/// None if the kernel has no more memory. Its dirty bits tell which granules may not read as zero.
+pub fn allocate(granules: usize, align: usize, kind: Kind) -> Option<Place> {
+    debug_assert!(granules > 0 && align.is_power_of_two() && kind != Kind::Inner && kind != Kind::Free);
+    if granules >= u32::MAX as usize || align >= u32::MAX as usize {
+        return None;
+    }
+    locked(|state| {
+        let found = state.find(granules, align)?;
+        // SAFETY: the descriptor of a committed granule, under the page lock.
+        unsafe { (*found.region.descriptor(found.granule)).kind = kind };
+        state.tick();
+        Some(found)
+    })
+}
+
+/// A span for records, which reads as zero.
+pub fn allocate_clean(granules: usize) -> Option<Place> {
+    let place = allocate(granules, 1, Kind::Records)?;
+    zero_dirty(place, granules);
+    Some(place)
+}
+
+/// Makes the first `granules` of a span that the caller owns read as zero: those that may not, are cleared.
+pub fn zero_dirty(place: Place, granules: usize) {
+    let Place { region, granule } = place;
+    let mut from = granule;
+    // SAFETY: the bits and the memory of a live span belong to its owner, the caller. (Bits of neighbours may share a
+    // word and be written under the lock meanwhile; ours don't change by that.)
+    unsafe {
+        while let Some((first, last)) = bits::first_run(region.dirty_words(), from, granule + granules) {
+            region.address_of(first).write_bytes(0, (last - first) * GRANULE);
+            from = last;
+        }
+    }
+}
+
+/// The first `granules` of a live span lost their pages and read as zero.
+pub fn mark_clean(place: Place, granules: usize) {
+    // SAFETY: the bits of a live span are its owner's, and the lock keeps writers of shared words apart.
+    locked(|_| unsafe { bits::clear(place.region.dirty_words(), place.granule, place.granule + granules) });
+}
+
+/// Gives back the span that begins at `place`; its first `used` granules may have been written to.
+pub fn free(place: Place, used: usize) {
+    locked(|state| {
+        let len = place.region.len(place.granule);
+        state.release(place, len, used.min(len));
+        state.tick();
+    });
+}
+
+/// Lengthens the span at `place` to `granules` by taking the free space behind it; false if it isn't free.
+/// New granules that may not read as zero have their dirty bits set.
+pub fn grow(place: Place, granules: usize) -> bool {
+    locked(|state| state.grow(place, granules))
+}
+
+/// Shortens the span at `place` to `granules` (not 0); of the rest the first `used` granules may have been written.
+pub fn shrink(place: Place, granules: usize, used: usize) {
+    locked(|state| {
+        let Place { region, granule } = place;
+        let rest = region.len(granule) - granules;
+        if rest > 0 {
+            // SAFETY: the caller owns the span; under the page lock.
+            unsafe { (*region.descriptor(granule)).len = granules as u32 };
+            state.release(Place { region, granule: granule + granules }, rest, used.min(rest));
+        }
+    });
+}
+
+/// Gives pages back that nobody has needed for long. Costs a look at the clock if there is nothing to do. True if a
+/// new window began since the last call.
+pub fn purge_step() -> bool {
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
+    locked(|state| {
+        state.tick();
+        SEEN.swap(state.decay.windows, Relaxed) != state.decay.windows
+    })
+}
+
+/// Gives back the pages of all free spans but `keep` bytes; how many bytes went.
+pub fn purge_all(keep: usize) -> usize {
+    locked(|state| {
+        let before = state.purged_total;
+        state.purge(state.dirty_total.saturating_sub(keep / GRANULE));
+        (state.purged_total - before) * GRANULE
+    })
+}
+
+/// What the page heap holds, in bytes.
+pub struct Totals {
+    /// Free spans whose pages may be in memory.
+    pub dirty: usize,
+    /// Other free spans.
+    pub clean: usize,
+    /// Given back since the start.
+    pub purged: usize,
+}
+
+/// Counts.
+pub fn totals() -> Totals {
+    locked(|state| Totals {
+        dirty: state.dirty_total * GRANULE,
+        clean: (state.free_total - state.dirty_total) * GRANULE,
+        purged: state.purged_total * GRANULE,
+    })
+}
+
+impl State {
+    fn find(&mut self, granules: usize, align: usize) -> Option<Place> {
+        let room = granules + (align - 1);
+        loop {
+            for dirty in [true, false] {
+                for region in region::regions() {
+                    if let Some(granule) = self.take_fitting(region, granules, align, dirty) {
+                        return Some(Place { region, granule });
+                    }
+                }
+            }
+            let grown = region::regions().iter().any(|region| self.extend(region, room));
+            if !grown && !region::add_region(room) {
+                return None;
+            }
+        }
+    }
+
+    /// Takes from the best fitting span of one tree.
+    fn take_fitting(&mut self, region: &Region, granules: usize, align: usize, dirty: bool) -> Option<usize> {
+        let room = granules + (align - 1);
+        let spans = spans(region);
+        let tree = if dirty { &spans.dirty } else { &spans.clean };
+        let fits = |table: &Table, n: u32| table.0.len(n as usize) >= room;
+        let start = tree.first_where(&Table(region), fits)? as usize;
+        let end = start + region.len(start);
+        let from = if align > 1 {
+            let address = region.base() + start * GRANULE;
+            start + (address.next_multiple_of(align * GRANULE) - address) / GRANULE
+        } else if dirty {
+            // Of a span that is partly clean, the dirty part.
+            // SAFETY: the bits of a free span are under the page lock, which is held.
+            let run = unsafe { bits::first_run(region.dirty_words(), start, end) };
+            run.map_or(start, |(first, _)| first.min(end - granules))
+        } else {
+            start
+        };
+        self.carve(region, start, from, granules);
+        Some(from)
+    }
+
+    /// Cuts `granules` at `from` out of the free span at `start`; what is left stays free.
+    fn carve(&mut self, region: &Region, start: usize, from: usize, granules: usize) {
+        let len = region.len(start);
+        let dirty = self.unlink(region, start);
+        let words = region.dirty_words();
+        // SAFETY: the bits of a free span are under the page lock, which is held.
+        let (taken, before) =
+            unsafe { (bits::count(words, from, from + granules), bits::count(words, start, from)) };
+        if from > start {
+            self.link(region, start, from - start, before);
+        }
+        let behind = start + len - (from + granules);
+        if behind > 0 {
+            self.link(region, from + granules, behind, dirty - taken - before);
+        }
+        // SAFETY: the granule is committed and its span now ours; under the page lock.
+        unsafe { (*region.descriptor(from)).len = granules as u32 };
+        self.decay.dirty_changed(self.dirty_total);
+        self.decay.clean_used(granules - taken);
+    }
+
+    /// Puts a free span into its tree, without coalescing.
+    fn link(&mut self, region: &Region, start: usize, len: usize, dirty: usize) {
+        let body = FreeBody { left: 0, right: 0, parent: 0, dirty: dirty as u32, height: 0 };
+        // SAFETY: both granules are committed and in no other span; under the page lock.
+        unsafe {
+            let first = region.descriptor(start);
+            (*first).kind = Kind::Free;
+            (*first).len = len as u32;
+            (*first).body = Body { free: body };
+            let last = region.descriptor(start + len - 1);
+            (*last).free_tail = true;
+            (*last).head = start as u32;
+        }
+        let spans = spans(region);
+        let tree = if dirty > 0 { &mut spans.dirty } else { &mut spans.clean };
+        tree.insert(&mut Table(region), start as u32);
+        self.free_total += len;
+        self.dirty_total += dirty;
+    }
+
+    /// Takes a free span out of its tree; returns how many of its granules are dirty.
+    fn unlink(&mut self, region: &Region, start: usize) -> usize {
+        let len = region.len(start);
+        // SAFETY: the descriptors of a free span, under the page lock.
+        let dirty = unsafe {
+            let first = region.descriptor(start);
+            debug_assert!((*first).kind == Kind::Free);
+            (*first).kind = Kind::Inner;
+            (*region.descriptor(start + len - 1)).free_tail = false;
+            (*first).body.free.dirty as usize
+        };
+        let spans = spans(region);
+        let tree = if dirty > 0 { &mut spans.dirty } else { &mut spans.clean };
+        tree.remove(&mut Table(region), start as u32);
+        self.free_total -= len;
+        self.dirty_total -= dirty;
+        dirty
+    }
+
+    /// Makes `len` granules free and joins them with their free neighbours.
+    fn release(&mut self, place: Place, len: usize, used: usize) {
+        let Place { region, granule } = place;
+        // SAFETY: the caller gives up the span; under the page lock.
+        let mut dirty = unsafe {
+            (*region.descriptor(granule)).kind = Kind::Inner;
+            bits::set(region.dirty_words(), granule, granule + used);
+            bits::count(region.dirty_words(), granule, granule + len)
+        };
+        let (mut start, mut end) = (granule, granule + len);
+        if let Some(before) = free_before(region, start) {
+            start = before;
+            dirty += self.unlink(region, before);
+        }
+        if let Some(behind) = free_at(region, end) {
+            end += behind;
+            dirty += self.unlink(region, granule + len);
+        }
+        self.link(region, start, end - start, dirty);
+    }
+
+    /// Commits more of a region until a free span of `granules` stands at its end.
+    fn extend(&mut self, region: &'static Region, granules: usize) -> bool {
+        /// At least 1 MiB, so that a small process needs one system call; at most 64 MiB.
+        const STEP_MIN: usize = 16;
+        const STEP_MAX: usize = 1024;
+        let committed = region.committed();
+        let at_end = free_before(region, committed).map_or(0, |start| committed - start);
+        debug_assert!(at_end < granules, "the span would have been found");
+        let least = committed + (granules - at_end);
+        if least > region.granules() {
+            return false;
+        }
+        let step = (committed / 8).clamp(STEP_MIN, STEP_MAX);
+        let target = least.max(committed + step).min(region.granules());
+        if !region.commit(least, target) {
+            return false;
+        }
+        let added = region.committed() - committed;
+        self.release(Place { region, granule: committed }, added, 0);
+        true
+    }
+
+    fn grow(&mut self, place: Place, granules: usize) -> bool {
+        let Place { region, granule } = place;
+        let len = region.len(granule);
+        let missing = granules - len;
+        let end = granule + len;
+        if end == region.committed()
+            || free_at(region, end).is_some_and(|free| end + free == region.committed())
+        {
+            let free = if end == region.committed() { 0 } else { region.len(end) };
+            if free < missing && !self.extend(region, missing) {
+                return false;
+            }
+        }
+        match free_at(region, end) {
+            Some(free) if free >= missing => {
+                self.carve(region, end, end, missing);
+                // SAFETY: the caller owns the span; under the page lock. What was carved is no span of its own.
+                unsafe { (*region.descriptor(granule)).len = granules as u32 };
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn tick(&mut self) {
+        let base_ms = settings::DECAY_MS.get() as u64;
+        let step = self.decay.step(os::now_ms(), base_ms, self.dirty_total);
+        if step > 0 {
+            self.purge(step);
+        }
+    }
+
+    /// Gives back the pages of `granules` dirty granules: from the largest spans, highest addresses first, because
+    /// small spans at low addresses are used again first.
+    fn purge(&mut self, granules: usize) {
+        let mut left = granules.min(self.dirty_total);
+        for region in region::regions() {
+            while left > 0 {
+                let Some(start) = spans(region).dirty.last(&Table(region)) else { break };
+                let done = self.purge_span(region, start as usize, left);
+                if done == 0 {
+                    return;
+                }
+                left -= done;
+            }
+        }
+        self.decay.dirty_changed(self.dirty_total);
+    }
+
+    /// Gives back at most `most` dirty granules of one free span; 0 if the kernel refuses.
+    fn purge_span(&mut self, region: &Region, start: usize, most: usize) -> usize {
+        let len = region.len(start);
+        let dirty = self.unlink(region, start);
+        let words = region.dirty_words();
+        let mut done = 0;
+        // SAFETY: a free span's bits and pages are ours under the page lock, and nobody needs its contents.
+        unsafe {
+            while done < most {
+                let Some((first, last)) = bits::last_run(words, start, start + len) else { break };
+                let first = first.max(last - (most - done).min(last));
+                if !os::purge(region.address_of(first), (last - first) * GRANULE) {
+                    break;
+                }
+                bits::clear(words, first, last);
+                done += last - first;
+            }
+        }
+        self.purged_total += done;
+        self.link(region, start, len, dirty - done);
+        done
+    }
+}
+
+#[allow(clippy::mut_from_ref)] // one exclusive owner at a time: the page lock's holder
+fn spans(region: &Region) -> &mut Spans {
+    // SAFETY: called only with the page lock held, and each caller lets go of the reference before the next call.
+    unsafe { &mut *region.spans.get() }
+}
+
+/// The free span that ends right before `granule`.
+fn free_before(region: &Region, granule: usize) -> Option<usize> {
+    let last: *const Descriptor = region.descriptor(granule.checked_sub(1)?);
+    // SAFETY: the descriptor is committed; under the page lock.
+    unsafe { (*last).free_tail.then_some((*last).head as usize) }
+}
+
+/// The length of the free span that begins at `granule`.
+fn free_at(region: &Region, granule: usize) -> Option<usize> {
+    if granule >= region.committed() {
+        return None;
+    }
+    // SAFETY: as above.
+    unsafe {
+        let first: *const Descriptor = region.descriptor(granule);
+        ((*first).kind == Kind::Free).then_some((*first).len as usize)
+    }
+}

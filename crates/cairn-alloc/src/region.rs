@@ -1,0 +1,266 @@
+//! Regions: where all memory comes from, and how any address is judged.
+//!
+//! ```text
+//!        descriptors, one per granule, growing down        granules, growing up
+//!   ┌───────────────┬───────────────────────────────┬──────────────────────────────┬────────────────┐
+//!   │ not committed │ ..  granule 2, granule 1, 0   │ granule 0, granule 1, 2 ..   │ not committed  │
+//!   └───────────────┴───────────────────────────────┴──────────────────────────────┴────────────────┘
+//!                                                   ^ base
+//!   class map: one byte per granule, elsewhere      dirty bits: one bit per granule, behind the class map
+//! ```
+//! A region is one reservation of address space. Both its halves grow away from `base`, so that the first use of
+//! both is one system call and one or two pages. The first region is sized from physical memory and is as a rule the
+//! only one; where address space is limited (`ulimit -v`), regions are small and more are added.
+//!
+//! Invariants:
+//! - Granules below `committed` may be read and written, and so may their descriptors.
+//! - The class map can be read for every granule of the region; it is 0 unless the granule belongs to a slab.
+//! - A dirty bit is clear only if all bytes of the granule read as zero, or the granule belongs to a live span (then
+//!   the bit tells what it was when the span was made).
+//! - Regions are never unmapped, and `base`, `granules`, `class_map` never change once the region is published by
+//!   `COUNT`; all other fields are under the page lock.
+
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering::*};
+
+use cairn_core::os;
+
+use crate::class::{GRANULE, GRANULE_LOG2};
+use crate::descriptor::Descriptor;
+use crate::pages::Spans;
+
+/// One reservation.
+pub struct Region {
+    base: AtomicUsize,
+    granules: AtomicUsize,
+    committed: AtomicUsize,
+    class_map: AtomicPtr<AtomicU8>,
+    /// Bytes of descriptors that may be used, counted down from `base`; under the page lock.
+    descriptor_bytes: AtomicUsize,
+    /// The free spans; under the page lock.
+    pub spans: core::cell::UnsafeCell<Spans>,
+}
+
+// SAFETY: the atomics may be shared; `spans` is used only under the page lock (see pages.rs).
+unsafe impl Sync for Region {}
+
+/// No machine needs more: each further region at least doubles what is reserved, unless space is limited.
+const REGIONS_MAX: usize = 128;
+static REGIONS: [Region; REGIONS_MAX] = [const { Region::none() }; REGIONS_MAX];
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// What `free` needs of the first region, on one cache line.
+#[repr(C, align(64))]
+struct First {
+    base: AtomicUsize,
+    committed: AtomicUsize,
+    class_map: AtomicPtr<AtomicU8>,
+}
+
+static FIRST: First = First {
+    base: AtomicUsize::new(0),
+    committed: AtomicUsize::new(0),
+    class_map: AtomicPtr::new(ptr::null_mut()),
+};
+
+/// The class of the slab that holds `address`, if it is in the first region; 0 otherwise.
+///
+/// A wrong address gets some answer and is never followed.
+#[inline(always)]
+pub fn class_in_first(address: usize) -> usize {
+    // Relaxed: whoever holds a block learned of it after `committed` and the class were stored, by whatever
+    // handed the block over.
+    let granule = address.wrapping_sub(FIRST.base.load(Relaxed)) >> GRANULE_LOG2;
+    if granule >= FIRST.committed.load(Relaxed) {
+        return 0;
+    }
+    // SAFETY: the class map has an entry for each committed granule.
+    usize::from(unsafe { (*FIRST.class_map.load(Relaxed).add(granule)).load(Relaxed) })
+}
+
+/// A granule: the region it lies in and its index there.
+#[derive(Clone, Copy)]
+pub struct Place {
+    /// The region.
+    pub region: &'static Region,
+    /// The index of the granule.
+    pub granule: usize,
+}
+
+/// Finds the committed granule that holds `address`, if any region of ours does.
+pub fn locate(address: usize) -> Option<Place> {
+    regions().iter().find_map(|region| {
+        let granule = address.wrapping_sub(region.base()) >> GRANULE_LOG2;
+        (granule < region.committed()).then_some(Place { region, granule })
+    })
+}
+
+/// All regions, the first one first.
+pub fn regions() -> &'static [Region] {
+    &REGIONS[..COUNT.load(Acquire)]
+}
+
+impl Region {
+    const fn none() -> Self {
+        Region {
+            base: AtomicUsize::new(0),
+            granules: AtomicUsize::new(0),
+            committed: AtomicUsize::new(0),
+            class_map: AtomicPtr::new(ptr::null_mut()),
+            descriptor_bytes: AtomicUsize::new(0),
+            spans: core::cell::UnsafeCell::new(Spans::new()),
+        }
+    }
+
+    /// Address of granule 0.
+    #[inline]
+    pub fn base(&self) -> usize {
+        self.base.load(Relaxed)
+    }
+
+    /// Granules that may be used so far.
+    #[inline]
+    pub fn committed(&self) -> usize {
+        self.committed.load(Acquire)
+    }
+
+    /// Granules that it can ever have.
+    pub fn granules(&self) -> usize {
+        self.granules.load(Relaxed)
+    }
+
+    /// Bytes of descriptors in use.
+    pub fn descriptor_bytes(&self) -> usize {
+        self.descriptor_bytes.load(Relaxed)
+    }
+
+    /// First byte of a granule.
+    #[inline]
+    pub fn address_of(&self, granule: usize) -> *mut u8 {
+        ptr::with_exposed_provenance_mut(self.base() + granule * GRANULE)
+    }
+
+    /// The descriptor of a committed granule.
+    #[inline]
+    pub fn descriptor(&self, granule: usize) -> *mut Descriptor {
+        debug_assert!(granule < self.committed());
+        let address = self.base() - (granule + 1) * size_of::<Descriptor>();
+        ptr::with_exposed_provenance_mut(address)
+    }
+
+    /// The granule that a descriptor of this region is about.
+    #[inline]
+    pub fn granule_of(&self, descriptor: *mut Descriptor) -> usize {
+        (self.base() - descriptor.addr()) / size_of::<Descriptor>() - 1
+    }
+
+    /// The class map's entry.
+    #[inline]
+    pub fn class_of(&self, granule: usize) -> &AtomicU8 {
+        debug_assert!(granule < self.granules());
+        // SAFETY: the map has an entry for each granule of the region.
+        unsafe { &*self.class_map.load(Relaxed).add(granule) }
+    }
+
+    /// The dirty bits, behind the class map; one word for 64 granules.
+    pub fn dirty_words(&self) -> *mut u64 {
+        // SAFETY: both lie in one mapping, see `reserve`.
+        unsafe { self.class_map.load(Relaxed).add(self.granules()).cast() }
+    }
+
+    /// Makes granules up to `target` usable (or fewer, but at least `least`); false if the kernel refuses.
+    /// Under the page lock.
+    pub fn commit(&self, least: usize, target: usize) -> bool {
+        debug_assert!(least <= target && target <= self.granules());
+        let done = self.commit_to(target) || (least < target && self.commit_to(least));
+        if done && ptr::eq(self, &REGIONS[0]) {
+            FIRST.committed.store(self.committed(), Release);
+        }
+        done
+    }
+
+    fn commit_to(&self, target: usize) -> bool {
+        let page = os::page_size();
+        let old = self.committed();
+        let old_below = self.descriptor_bytes();
+        let below = (target * size_of::<Descriptor>()).next_multiple_of(page).max(old_below);
+        let top = self.base() + target * GRANULE;
+        let at = |address| ptr::with_exposed_provenance_mut::<u8>(address);
+        // SAFETY: both ranges lie in the region's own reservation, which was made for `granules` of them.
+        let ok = unsafe {
+            if old == 0 {
+                os::commit(at(self.base() - below), top - (self.base() - below))
+            } else {
+                (below == old_below || os::commit(at(self.base() - below), below - old_below))
+                    && os::commit(self.address_of(old), top - (self.base() + old * GRANULE))
+            }
+        };
+        if ok {
+            self.descriptor_bytes.store(below, Relaxed);
+            // Release: the descriptors can be read before anyone learns of the granules.
+            self.committed.store(target, Release);
+        }
+        ok
+    }
+
+    /// Reserves address space for `granules` into this unpublished slot.
+    fn reserve(&self, granules: usize) -> bool {
+        let granules = granules.next_multiple_of(64);
+        let below = (granules * size_of::<Descriptor>()).next_multiple_of(GRANULE);
+        let Some(map) = os::map_zeroed(granules + granules / 8) else { return false };
+        // One granule more, to align the base.
+        let bytes = below + (granules + 1) * GRANULE;
+        let Some(space) = os::reserve(bytes) else {
+            // SAFETY: the mapping was made above, nobody knows it.
+            unsafe { os::unmap(map.as_ptr(), granules + granules / 8) };
+            return false;
+        };
+        let base = (space.as_ptr().expose_provenance() + below).next_multiple_of(GRANULE);
+        self.class_map.store(map.as_ptr().cast(), Relaxed);
+        self.granules.store(granules, Relaxed);
+        self.base.store(base, Relaxed);
+        true
+    }
+}
+
+/// Adds a region of at least `least` granules; false if the kernel has no such space. Under the page lock.
+pub fn add_region(least: usize) -> bool {
+    let count = COUNT.load(Relaxed);
+    if count == REGIONS_MAX {
+        return false;
+    }
+    let region = &REGIONS[count];
+    let mut granules = preferred_granules(count).max(least);
+    while !region.reserve(granules) {
+        if granules == least {
+            return false;
+        }
+        granules =
+            if count == 0 && granules > limited_granules() { limited_granules() } else { granules / 2 };
+        granules = granules.max(least);
+    }
+    if count == 0 {
+        FIRST.base.store(region.base(), Relaxed);
+        FIRST.class_map.store(region.class_map.load(Relaxed), Relaxed);
+    }
+    // Release: whoever sees the count sees the region's fields.
+    COUNT.store(count + 1, Release);
+    true
+}
+
+/// How large a region we should like to have, in granules.
+fn preferred_granules(count: usize) -> usize {
+    if count == 0 {
+        // Address space is free: large blocks want room to grow, and fragmentation of space costs no memory.
+        let bytes = os::physical_memory().next_power_of_two().saturating_mul(16);
+        return bytes.clamp(64 << 30, 16 << 40) >> GRANULE_LOG2;
+    }
+    let reserved: usize = regions().iter().map(Region::granules).sum();
+    reserved.min((512 << 30) >> GRANULE_LOG2)
+}
+
+/// The same where address space is limited: a small part of the limit, the rest is for the program's own mappings.
+fn limited_granules() -> usize {
+    let limit = os::address_space_limit().unwrap_or(4 << 30);
+    (limit / 16).clamp(4 << 20, 1 << 30) >> GRANULE_LOG2
+}

@@ -1,0 +1,257 @@
+//! A slab: blocks of one class, one after the other from the first byte of a span, its state out of line.
+//!
+//! ```text
+//!    0        1        2        3        4                carved                        blocks
+//!   ┌────────┬────────┬────────┬────────┬── ─ ─ ─ ───────┬─────────────────────── ─ ─ ─┐ rest
+//!   │ live   │ free   │ live   │ free   │                │ never handed out, untouched │ (< a block)
+//!   └────────┴────────┴────────┴────────┴── ─ ─ ─ ───────┴─────────────────────── ─ ─ ─┘
+//!   bitmap:  0 1 0 1 ..                  one bit a block, 1 = free here
+//! ```
+//! "Live" means: not here; the program has it, or a bin, or a transfer stack. Carving is lazy, so a page is touched when
+//! the program touches it. All functions run under the lock of the slab's class.
+
+use core::ptr;
+
+use cairn_core::os;
+
+use crate::class::{GRANULE, SHAPES, Shape};
+use crate::descriptor::{Body, Descriptor, Holes, Kind, NO_LIST, SlabBody};
+use crate::region::{self, Place, Region};
+use crate::{pages, records};
+
+/// A slab, and the region that it lies in.
+#[derive(Clone, Copy)]
+pub struct Slab {
+    region: &'static Region,
+    descriptor: *mut Descriptor,
+}
+
+/// Why a block can't be put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The address is inside a block.
+    Interior,
+    /// The block was never handed out.
+    NeverAllocated,
+    /// The block is free already.
+    DoubleFree,
+}
+
+impl Slab {
+    /// Makes a slab; None if memory is short.
+    pub fn new(class: usize) -> Option<Slab> {
+        let shape = &SHAPES[class];
+        let bytes = bitmap_bytes(shape);
+        let bitmap = if bytes > 0 { records::take(bytes) } else { ptr::null_mut() };
+        if bytes > 0 && bitmap.is_null() {
+            return None;
+        }
+        let Some(place) = pages::allocate(shape.granules.into(), 1, Kind::Slab) else {
+            if bytes > 0 {
+                // SAFETY: taken above with the same size.
+                unsafe { records::give(bitmap, bytes) };
+            }
+            return None;
+        };
+        let descriptor = place.region.descriptor(place.granule);
+        // SAFETY: the span is ours, so its descriptors are.
+        unsafe {
+            (*descriptor).class = class as u8;
+            (*descriptor).body = Body {
+                slab: SlabBody {
+                    bitmap: bitmap.cast(),
+                    next: ptr::null_mut(),
+                    previous: ptr::null_mut(),
+                    inline_bitmap: 0,
+                    free: 0,
+                    carved: 0,
+                    first_word: 0,
+                    list: NO_LIST,
+                    holes: Holes::Given,
+                },
+            };
+            if bytes == 0 {
+                (*descriptor).body.slab.bitmap = &raw mut (*descriptor).body.slab.inline_bitmap;
+            }
+            for granule in place.granule..place.granule + usize::from(shape.granules) {
+                (*place.region.descriptor(granule)).head = place.granule as u32;
+                place.region.class_of(granule).store(class as u8, core::sync::atomic::Ordering::Relaxed);
+            }
+        }
+        Some(Slab { region: place.region, descriptor })
+    }
+
+    /// The slab that holds a granule, which the class map says is part of one.
+    #[inline]
+    pub fn at(place: Place) -> Slab {
+        // SAFETY: in a slab each granule's `head` is the slab's first one (see descriptor.rs).
+        let head = unsafe { (*place.region.descriptor(place.granule)).head };
+        Slab { region: place.region, descriptor: place.region.descriptor(head as usize) }
+    }
+
+    /// The slab of a descriptor in a list of slabs; `None` for null.
+    pub fn from_list(descriptor: *mut Descriptor) -> Option<Slab> {
+        if descriptor.is_null() {
+            return None;
+        }
+        // A descriptor lies below its region's base by less than the region's descriptors take.
+        let below = |region: &&Region| {
+            region.base().wrapping_sub(descriptor.addr()).wrapping_sub(1) < region.descriptor_bytes()
+        };
+        let region = region::regions().iter().find(below)?;
+        Some(Slab { region, descriptor })
+    }
+
+    /// Its place in the lists.
+    #[inline]
+    pub fn descriptor(self) -> *mut Descriptor {
+        self.descriptor
+    }
+
+    /// Its state.
+    #[inline]
+    #[allow(clippy::mut_from_ref)]
+    pub fn body<'a>(self) -> &'a mut SlabBody {
+        // SAFETY: a slab's body belongs to the holder of the class's lock; each use is a short expression.
+        unsafe { &mut (*self.descriptor).body.slab }
+    }
+
+    #[inline]
+    fn shape(self) -> &'static Shape {
+        // SAFETY: the class is set when the slab is made and never changes; it is below CLASS_COUNT.
+        unsafe { SHAPES.get_unchecked(usize::from((*self.descriptor).class)) }
+    }
+
+    #[inline]
+    fn start(self) -> *mut u8 {
+        self.region.address_of(self.region.granule_of(self.descriptor))
+    }
+
+    /// Blocks that can be taken from it.
+    #[inline]
+    pub fn available(self) -> usize {
+        usize::from(self.body().free) + usize::from(self.shape().blocks - self.body().carved)
+    }
+
+    /// Whether no block of it is live.
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.body().free == self.body().carved
+    }
+
+    /// Takes free blocks, lowest address first, until `out` is full or the slab is; returns how many.
+    pub fn take(self, out: &mut [*mut u8]) -> usize {
+        let (shape, start, body) = (self.shape(), self.start(), self.body());
+        let size = shape.size as usize;
+        let mut count = 0;
+        let mut word = usize::from(body.first_word);
+        while count < out.len() && body.free > 0 {
+            // SAFETY: as long as `free` is above 0 there is a set bit at or after `first_word`.
+            let bits = unsafe { &mut *body.bitmap.add(word) };
+            while *bits != 0 && count < out.len() {
+                let block = word * 64 + bits.trailing_zeros() as usize;
+                *bits &= *bits - 1;
+                body.free -= 1;
+                out[count] = start.wrapping_add(block * size);
+                count += 1;
+            }
+            if *bits == 0 && body.free > 0 {
+                word += 1;
+            }
+        }
+        body.first_word = word as u16;
+        body.holes = Holes::Stirred;
+        while count < out.len() && body.carved < shape.blocks {
+            let block = usize::from(body.carved);
+            if block.is_multiple_of(64) {
+                // SAFETY: the bitmap has a word for each 64 blocks; from here on this one counts.
+                unsafe { *body.bitmap.add(block / 64) = 0 };
+            }
+            out[count] = start.wrapping_add(block * size);
+            body.carved += 1;
+            count += 1;
+        }
+        count
+    }
+
+    /// Puts a block back.
+    #[inline]
+    pub fn put(self, address: usize) -> Result<(), Fault> {
+        let (shape, body) = (self.shape(), self.body());
+        let offset = address - self.start().addr();
+        let block = shape.index_of(offset);
+        if block * shape.size as usize != offset {
+            return Err(Fault::Interior);
+        }
+        if block >= usize::from(body.carved) {
+            return Err(Fault::NeverAllocated);
+        }
+        // SAFETY: the word counts because the block was carved.
+        let word = unsafe { &mut *body.bitmap.add(block / 64) };
+        let bit = 1 << (block % 64);
+        if *word & bit != 0 {
+            return Err(Fault::DoubleFree);
+        }
+        *word |= bit;
+        body.free += 1;
+        body.holes = Holes::Stirred;
+        body.first_word = body.first_word.min((block / 64) as u16);
+        Ok(())
+    }
+
+    /// Gives an empty slab back to the page heap.
+    pub fn retire(self) {
+        debug_assert!(self.is_empty());
+        let shape = self.shape();
+        let body = self.body();
+        let bytes = bitmap_bytes(shape);
+        if bytes > 0 {
+            // SAFETY: taken in `new` with the same size; nobody looks at the slab any more.
+            unsafe { records::give(body.bitmap.cast(), bytes) };
+        }
+        let used = (usize::from(body.carved) * shape.size as usize).div_ceil(GRANULE);
+        let granule = self.region.granule_of(self.descriptor);
+        for granule in granule..granule + usize::from(shape.granules) {
+            self.region.class_of(granule).store(0, core::sync::atomic::Ordering::Relaxed);
+        }
+        pages::free(Place { region: self.region, granule }, used);
+    }
+
+    /// Gives back the whole pages that hold only free blocks, with `idle_only` if the slab was not used since
+    /// the last call; returns how many bytes.
+    pub fn purge_holes(self, idle_only: bool) -> usize {
+        let (shape, start, body) = (self.shape(), self.start(), self.body());
+        let (size, page) = (shape.size as usize, os::page_size());
+        if body.holes == Holes::Given {
+            return 0;
+        }
+        if idle_only && body.holes == Holes::Stirred {
+            body.holes = Holes::Idle;
+            return 0;
+        }
+        body.holes = Holes::Given;
+        if usize::from(body.free) * size < page {
+            return 0;
+        }
+        let mut given = 0;
+        let mut from = 0;
+        let carved = usize::from(body.carved);
+        // SAFETY: the bitmap counts up to `carved`, under the class's lock. Free blocks hold nothing that anybody needs.
+        unsafe {
+            while let Some((first, last)) = crate::bits::first_run(body.bitmap, from, carved) {
+                let begin = (first * size).next_multiple_of(page);
+                let end = (last * size) / page * page;
+                if begin < end && os::purge(start.add(begin), end - begin) {
+                    given += end - begin;
+                }
+                from = last;
+            }
+        }
+        given
+    }
+}
+
+/// Bytes of a bitmap in the records; 0 if it fits the descriptor.
+fn bitmap_bytes(shape: &Shape) -> usize {
+    if shape.blocks <= 64 { 0 } else { usize::from(shape.blocks).div_ceil(64) * 8 }
+}

@@ -1,0 +1,187 @@
+//! The thread's slot: two words of static thread-local storage.
+//!
+//! Word 0 is the distance in bytes from [`NOBODY`](crate::thread::NOBODY), the set of bins that is empty and full
+//! at once, to the bins of this thread. The loader makes it zero, so a thread that was never heard of has bins from its
+//! first instruction on, and the fast path needs no test for it. Word 1 is the thread's [`State`].
+//!
+//! Stable Rust's `thread_local!` calls `__tls_get_addr` in a shared object, which is slow and may allocate. So the slot is
+//! declared and read in assembly, in the initial-exec model ("ELF Handling For Thread-Local Storage", Drepper).
+//! The symbol's name carries the crate's version, so that two versions in one program don't share it.
+//! The portable twin keeps the words in two pthread keys; Miri uses it.
+
+/// Where a thread stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum State {
+    /// It has not allocated yet.
+    Unborn = 0,
+    /// It is being born (then what it allocates goes directly to the centers), or has bins.
+    Known = 1,
+    /// Its bins are gone for good: the last destructors run.
+    Gone = 2,
+}
+
+impl State {
+    fn from_word(word: usize) -> State {
+        match word {
+            0 => State::Unborn,
+            1 => State::Known,
+            _ => State::Gone,
+        }
+    }
+}
+
+/// The distance to this thread's bins.
+#[inline(always)]
+pub fn distance() -> usize {
+    imp::read::<0>()
+}
+
+/// This thread's state.
+pub fn state() -> State {
+    State::from_word(imp::read::<8>())
+}
+
+/// Changes both words.
+pub fn set(distance: usize, state: State) {
+    imp::write::<8>(state as usize);
+    imp::write::<0>(distance);
+}
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux", not(miri)))]
+mod imp {
+    use core::arch::{asm, global_asm};
+
+    global_asm!(
+        ".pushsection .tbss.cairn_slot, \"awT\", @nobits",
+        concat!(".globl cairn_slot_", env!("CARGO_PKG_VERSION")),
+        concat!(".hidden cairn_slot_", env!("CARGO_PKG_VERSION")),
+        concat!(".type cairn_slot_", env!("CARGO_PKG_VERSION"), ", @tls_object"),
+        concat!(".size cairn_slot_", env!("CARGO_PKG_VERSION"), ", 16"),
+        ".p2align 3",
+        concat!("cairn_slot_", env!("CARGO_PKG_VERSION"), ":"),
+        ".zero 16",
+        ".popsection",
+    );
+
+    #[inline(always)]
+    pub fn read<const OFFSET: usize>() -> usize {
+        let value;
+        // SAFETY: reads a word of this thread's own static storage, which exists as long as the thread.
+        unsafe {
+            asm!(
+                concat!("mov {at}, qword ptr [rip + cairn_slot_", env!("CARGO_PKG_VERSION"), "@GOTTPOFF]"),
+                "mov {value}, qword ptr fs:[{at} + {offset}]",
+                at = out(reg) _,
+                value = lateout(reg) value,
+                offset = const OFFSET,
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
+        value
+    }
+
+    pub fn write<const OFFSET: usize>(value: usize) {
+        // SAFETY: as in `read`.
+        unsafe {
+            asm!(
+                concat!("mov {at}, qword ptr [rip + cairn_slot_", env!("CARGO_PKG_VERSION"), "@GOTTPOFF]"),
+                "mov qword ptr fs:[{at} + {offset}], {value}",
+                at = out(reg) _,
+                value = in(reg) value,
+                offset = const OFFSET,
+                options(nostack, preserves_flags),
+            );
+        }
+    }
+}
+
+#[cfg(all(target_arch = "aarch64", target_os = "linux", not(miri)))]
+mod imp {
+    use core::arch::{asm, global_asm};
+
+    global_asm!(
+        ".pushsection .tbss.cairn_slot, \"awT\", @nobits",
+        concat!(".globl cairn_slot_", env!("CARGO_PKG_VERSION")),
+        concat!(".hidden cairn_slot_", env!("CARGO_PKG_VERSION")),
+        concat!(".type cairn_slot_", env!("CARGO_PKG_VERSION"), ", @tls_object"),
+        concat!(".size cairn_slot_", env!("CARGO_PKG_VERSION"), ", 16"),
+        ".p2align 3",
+        concat!("cairn_slot_", env!("CARGO_PKG_VERSION"), ":"),
+        ".zero 16",
+        ".popsection",
+    );
+
+    #[inline(always)]
+    pub fn read<const OFFSET: usize>() -> usize {
+        let value;
+        // SAFETY: reads a word of this thread's own static storage, which exists as long as the thread.
+        unsafe {
+            asm!(
+                concat!("adrp {at}, :gottprel:cairn_slot_", env!("CARGO_PKG_VERSION")),
+                concat!("ldr {at}, [{at}, :gottprel_lo12:cairn_slot_", env!("CARGO_PKG_VERSION"), "]"),
+                "mrs {value}, tpidr_el0",
+                "add {value}, {value}, {at}",
+                "ldr {value}, [{value}, {offset}]",
+                at = out(reg) _,
+                value = out(reg) value,
+                offset = const OFFSET,
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
+        value
+    }
+
+    pub fn write<const OFFSET: usize>(value: usize) {
+        // SAFETY: as in `read`.
+        unsafe {
+            asm!(
+                concat!("adrp {at}, :gottprel:cairn_slot_", env!("CARGO_PKG_VERSION")),
+                concat!("ldr {at}, [{at}, :gottprel_lo12:cairn_slot_", env!("CARGO_PKG_VERSION"), "]"),
+                "mrs {base}, tpidr_el0",
+                "add {base}, {base}, {at}",
+                "str {value}, [{base}, {offset}]",
+                at = out(reg) _,
+                base = out(reg) _,
+                value = in(reg) value,
+                offset = const OFFSET,
+                options(nostack, preserves_flags),
+            );
+        }
+    }
+}
+
+#[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_os = "linux", not(miri))))]
+mod imp {
+    use core::sync::atomic::{AtomicUsize, Ordering::*};
+
+    /// Each key + 1; 0 before it was made.
+    static KEYS: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+
+    fn key(offset: usize) -> Option<libc::pthread_key_t> {
+        KEYS[offset / 8].load(Acquire).checked_sub(1).map(|key| key as libc::pthread_key_t)
+    }
+
+    pub fn read<const OFFSET: usize>() -> usize {
+        // SAFETY: the key was made by `write`.
+        key(OFFSET).map_or(0, |key| unsafe { libc::pthread_getspecific(key) }.addr())
+    }
+
+    pub fn write<const OFFSET: usize>(value: usize) {
+        let key = key(OFFSET).unwrap_or_else(|| make_key(OFFSET));
+        // SAFETY: the key exists. If the C library has no memory for the value the thread stays as it was.
+        unsafe { libc::pthread_setspecific(key, core::ptr::without_provenance(value)) };
+    }
+
+    fn make_key(offset: usize) -> libc::pthread_key_t {
+        let mut made = 0;
+        // SAFETY: `made` is writable. A race makes a key too many, which is never used.
+        if unsafe { libc::pthread_key_create(&mut made, None) } != 0 {
+            cairn_core::fault::Line::new().text("no thread-local key left for the portable slot").abort();
+        }
+        match KEYS[offset / 8].compare_exchange(0, made as usize + 1, AcqRel, Acquire) {
+            Ok(_) => made,
+            Err(theirs) => (theirs - 1) as libc::pthread_key_t,
+        }
+    }
+}

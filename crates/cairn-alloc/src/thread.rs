@@ -1,0 +1,364 @@
+//! A thread's bins, and what happens when one of them is empty or full.
+//!
+//! ```text
+//!            first miss                        last destructor of ours
+//!   Unborn ─────────────► Known (being born) ► Known (has a heap) ─────────────► Gone
+//!   bins: NOBODY          NOBODY               its own                           NOBODY
+//! ```
+//! With `NOBODY`'s bins each operation misses, comes here, and goes directly to the class's center. So a thread can
+//! allocate and free at any point of its life, also in the dynamic loader and in other libraries' last destructors.
+//!
+//! Invariants: a [`Heap`] is used by one thread only, the one whose slot leads to it (others read lengths, for
+//! statistics, and a fork's child empties those of threads that no longer exist). Bins own nothing: each block in one is
+//! just free, and may be given to any thread. All heaps ever made are in the registry; their memory is used again by
+//! later threads and never given back.
+//!
+//! Capacity: a bin starts with room for one block, doubles when it keeps missing, and loses all when it was not used
+//! between two looks. What all capacities together may hold is bounded per thread and for the process.
+
+use core::cell::UnsafeCell;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
+
+use cairn_core::lock::Lock;
+
+use crate::bin::{Bin, Cold};
+use crate::center;
+use crate::class::{CLASS_COUNT, SHAPES};
+use crate::slot::{self, State};
+use crate::transfer::BATCH_MAX;
+use crate::{fork, pages, records, region, settings};
+
+/// The bins of one thread.
+pub type Bins = [Bin; CLASS_COUNT];
+
+/// The bins of a thread that has none: all are empty and full at once. Never written.
+pub static NOBODY: Bins = [const { Bin::nothing() }; CLASS_COUNT];
+
+/// A thread's heap.
+#[repr(C, align(64))]
+pub struct Heap {
+    /// First, so that the slot leads to them.
+    bins: Bins,
+    cold: UnsafeCell<[Cold; CLASS_COUNT]>,
+    /// Bytes that its bins may hold.
+    capacity_bytes: AtomicUsize,
+    /// Misses so far; paces the housekeeping.
+    misses: AtomicUsize,
+    /// Whether a thread lives in it.
+    taken: AtomicBool,
+    /// The next one in the registry.
+    next: AtomicPtr<Heap>,
+}
+
+/// All heaps, newest first.
+static REGISTRY: AtomicPtr<Heap> = AtomicPtr::new(ptr::null_mut());
+/// Births, one at a time.
+static BIRTH: Lock = Lock::new();
+/// Bytes that all bins of all threads may hold.
+static CAPACITY_BYTES: AtomicUsize = AtomicUsize::new(0);
+/// The key whose destructor tells us that a thread ends, + 1; 0 before it was made.
+static EXIT_KEY: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes that the bins of all threads may hold together at least;
+const PROCESS_BYTES_MIN: usize = 8 << 20;
+/// and this part of what is committed.
+const PROCESS_SHARE: usize = 16;
+/// Misses between two looks at the clock.
+const MISSES_PER_TICK: usize = 64;
+/// Misses of one bin until it grows.
+const MISSES_TO_GROW: u8 = 2;
+
+/// The lock of births, for fork.
+pub fn lock() -> &'static Lock {
+    &BIRTH
+}
+
+/// The calling thread's bins.
+#[inline(always)]
+pub fn bins() -> &'static Bins {
+    // SAFETY: the slot holds the distance from NOBODY to the bins of a heap, or 0. Heaps are never given back.
+    unsafe { &*(&raw const NOBODY).wrapping_byte_add(slot::distance()) }
+}
+
+/// The bin of a class.
+#[inline(always)]
+pub fn bin(class: usize) -> &'static Bin {
+    debug_assert!(class < CLASS_COUNT);
+    // SAFETY: classes come from the class tables and the class map, which hold nothing else.
+    unsafe { bins().get_unchecked(class) }
+}
+
+/// The calling thread's heap; made now if the thread has not allocated before. None if it can't have one.
+fn current() -> Option<&'static Heap> {
+    match (slot::distance(), slot::state()) {
+        (0, State::Unborn) => birth(),
+        (0, _) => None,
+        // SAFETY: see `bins`: what isn't NOBODY is the begin of a heap.
+        _ => Some(unsafe { &*ptr::from_ref(bins()).cast::<Heap>() }),
+    }
+}
+
+/// Allocates a block of `class` for a thread whose bin is empty; null if memory is short.
+pub fn allocate(class: usize) -> *mut u8 {
+    let Some(heap) = current() else { return allocate_directly(class) };
+    let bin = &heap.bins[class];
+    let block = bin.pop();
+    if !block.is_null() {
+        return block;
+    }
+    let capacity = heap.adapt(class);
+    if capacity == 0 {
+        return allocate_directly(class);
+    }
+    let center = center::of(class);
+    bin.fill(heap.cold(class), capacity.div_ceil(2).min(BATCH_MAX), |out| match center.pop(out) {
+        0 => center.refill(class, out),
+        count => count,
+    });
+    heap.housekeeping();
+    bin.pop()
+}
+
+fn allocate_directly(class: usize) -> *mut u8 {
+    let mut block = [ptr::null_mut()];
+    center::of(class).refill(class, &mut block);
+    block[0]
+}
+
+/// Frees a block of `class` for a thread whose bin may be full.
+pub fn free(class: usize, block: *mut u8) {
+    let Some(heap) = current() else { return center::of(class).flush(class, &[block]) };
+    let bin = &heap.bins[class];
+    if bin.push(block) {
+        return;
+    }
+    let capacity = heap.adapt(class);
+    if !bin.push(block) {
+        if bin.len(heap.cold(class)) > 0 {
+            heap.hand_over(class, capacity.div_ceil(2));
+        }
+        if !bin.push(block) {
+            center::of(class).flush(class, &[block]);
+        }
+    }
+    heap.housekeeping();
+}
+
+impl Heap {
+    #[allow(clippy::mut_from_ref)]
+    fn cold(&self, class: usize) -> &mut Cold {
+        // SAFETY: only the heap's thread comes here (or a fork's child for a thread that no longer exists), and each
+        // caller lets go of the reference before the next call.
+        unsafe { &mut (*self.cold.get())[class] }
+    }
+
+    /// A bin missed: lets it grow if it keeps missing and there is room; returns its capacity in blocks.
+    fn adapt(&self, class: usize) -> usize {
+        let (bin, cold, shape) = (&self.bins[class], self.cold(class), &SHAPES[class]);
+        let capacity = bin.capacity(cold);
+        cold.misses += 1;
+        if (capacity > 0 && cold.misses < MISSES_TO_GROW) || capacity >= usize::from(shape.bin_max) {
+            cold.misses = cold.misses.min(MISSES_TO_GROW);
+            return capacity;
+        }
+        cold.misses = 0;
+        let wanted = (2 * capacity + 1).min(shape.bin_max.into());
+        if self.charge((wanted - capacity) * shape.size as usize) && bin.set_capacity(cold, wanted) {
+            return wanted;
+        }
+        capacity
+    }
+
+    /// Whether the bins may hold `bytes` more; if so they are counted.
+    fn charge(&self, bytes: usize) -> bool {
+        let mine = self.capacity_bytes.load(Relaxed) + bytes;
+        let committed = region::regions().first().map_or(0, |r| r.committed() << crate::class::GRANULE_LOG2);
+        let limit = PROCESS_BYTES_MIN.max(committed / PROCESS_SHARE);
+        // Relaxed: a bound, not a lock; a race oversteps it by a block or two.
+        if mine > settings::THREAD_KIB.get() * 1024 || CAPACITY_BYTES.load(Relaxed) + bytes > limit {
+            return false;
+        }
+        self.capacity_bytes.store(mine, Relaxed);
+        CAPACITY_BYTES.fetch_add(bytes, Relaxed);
+        true
+    }
+
+    fn discharge(&self, bytes: usize) {
+        self.capacity_bytes.store(self.capacity_bytes.load(Relaxed) - bytes, Relaxed);
+        CAPACITY_BYTES.fetch_sub(bytes, Relaxed);
+    }
+
+    /// Hands the `count` oldest blocks of a bin over: to the transfer stack if they make a batch and it has room,
+    /// else to their slabs.
+    fn hand_over(&self, class: usize, count: usize) {
+        let mut blocks = [ptr::null_mut(); BATCH_MAX];
+        let blocks = &mut blocks[..count.min(BATCH_MAX)];
+        // Out of the bin first: a fork in between loses them in the child, but never sees one twice.
+        let count = self.bins[class].drain(self.cold(class), blocks);
+        let blocks = &blocks[..count];
+        let center = center::of(class);
+        let is_batch = 4 * count >= usize::from(SHAPES[class].bin_max).min(BATCH_MAX);
+        if !(is_batch && center.push(class, blocks)) {
+            center.flush(class, blocks);
+        }
+    }
+
+    /// Empties a bin and takes its capacity away.
+    fn close(&self, class: usize) {
+        let (bin, cold) = (&self.bins[class], self.cold(class));
+        while bin.len(cold) > 0 {
+            self.hand_over(class, BATCH_MAX);
+        }
+        self.discharge(bin.capacity(cold) * SHAPES[class].size as usize);
+        bin.set_capacity(cold, 0);
+        cold.misses = 0;
+    }
+
+    /// Every so many misses: closes a bin that was idle, and lets free pages decay.
+    fn housekeeping(&self) {
+        let misses = self.misses.load(Relaxed) + 1;
+        self.misses.store(misses, Relaxed);
+        if !misses.is_multiple_of(MISSES_PER_TICK) {
+            return;
+        }
+        let class = 1 + (misses / MISSES_PER_TICK) % (CLASS_COUNT - 1);
+        let (bin, cold) = (&self.bins[class], self.cold(class));
+        if bin.capacity(cold) > 0 && !bin.used_since(cold) {
+            self.close(class);
+        }
+        center::purge_step(pages::purge_step());
+    }
+
+    /// Empties all bins: the thread ends.
+    fn close_all(&self) {
+        for class in 1..CLASS_COUNT {
+            if self.bins[class].capacity(self.cold(class)) > 0 {
+                self.close(class);
+            }
+        }
+    }
+}
+
+/// Gives the calling thread a heap. None if memory or thread-specific keys are short: it then goes on without bins.
+#[cold]
+fn birth() -> Option<&'static Heap> {
+    // From here on, what the C library allocates on our behalf goes directly to the centers.
+    slot::set(0, State::Known);
+    let heap = {
+        let _held = BIRTH.hold();
+        fork::register();
+        free_heap().or_else(make_heap)
+    };
+    let known = heap.and_then(|heap| {
+        let key = exit_key()?;
+        // SAFETY: the key exists; the value is only ever compared with null.
+        (unsafe { libc::pthread_setspecific(key, ptr::from_ref(heap).cast()) } == 0).then_some(heap)
+    });
+    match known {
+        Some(heap) => {
+            let distance = ptr::from_ref(heap).addr().wrapping_sub((&raw const NOBODY).addr());
+            NOBODY.as_ptr().expose_provenance();
+            slot::set(distance, State::Known);
+        }
+        None => {
+            if let Some(heap) = heap {
+                heap.taken.store(false, Release);
+            }
+            slot::set(0, State::Unborn);
+        }
+    }
+    known
+}
+
+/// A heap that a thread has left.
+fn free_heap() -> Option<&'static Heap> {
+    heaps().find(|heap| heap.taken.compare_exchange(false, true, Acquire, Relaxed).is_ok())
+}
+
+/// A new heap, in the registry. Under the birth lock.
+fn make_heap() -> Option<&'static Heap> {
+    let memory: *mut Heap = records::take_forever(size_of::<Heap>()).cast();
+    if memory.is_null() {
+        return None;
+    }
+    // SAFETY: the memory is ours, large enough and aligned to 64; it is written field by field, since a whole heap is
+    // more than a small stack should carry.
+    unsafe {
+        for class in 0..CLASS_COUNT {
+            (&raw mut (*memory).bins).cast::<Bin>().add(class).write(Bin::nothing());
+            (&raw mut (*memory).cold).cast::<Cold>().add(class).write(Cold::nothing());
+        }
+        (&raw mut (*memory).taken).write(AtomicBool::new(true));
+        (&raw mut (*memory).next).write(AtomicPtr::new(REGISTRY.load(Relaxed)));
+    }
+    // Release: whoever walks the registry sees the heap as written.
+    REGISTRY.store(memory, Release);
+    memory.expose_provenance();
+    // SAFETY: initialized above; what was not written reads as zero, which is a valid count.
+    Some(unsafe { &*memory })
+}
+
+fn heaps() -> impl Iterator<Item = &'static Heap> {
+    // SAFETY: the registry holds initialized heaps, which are never given back.
+    let at = |heap: *mut Heap| unsafe { heap.as_ref() };
+    core::iter::successors(at(REGISTRY.load(Acquire)), move |heap| at(heap.next.load(Relaxed)))
+}
+
+/// The key, made at the first birth. Under the birth lock or later.
+fn exit_key() -> Option<libc::pthread_key_t> {
+    if let Some(key) = EXIT_KEY.load(Acquire).checked_sub(1) {
+        return Some(key as libc::pthread_key_t);
+    }
+    let mut key = 0;
+    // SAFETY: `key` is writable, and the destructor fits.
+    if unsafe { libc::pthread_key_create(&mut key, Some(on_exit)) } != 0 {
+        return None;
+    }
+    match EXIT_KEY.compare_exchange(0, key as usize + 1, AcqRel, Acquire) {
+        Ok(_) => Some(key),
+        Err(theirs) => {
+            // SAFETY: made above and not used.
+            unsafe { libc::pthread_key_delete(key) };
+            Some((theirs - 1) as libc::pthread_key_t)
+        }
+    }
+}
+
+/// The thread ends. Its bins go to the centers; what it frees or allocates after this goes there directly.
+extern "C" fn on_exit(heap: *mut libc::c_void) {
+    slot::set(0, State::Gone);
+    // SAFETY: the value is what `birth` set: a heap of the registry, and this thread was its owner.
+    leave(unsafe { &*heap.cast::<Heap>() });
+}
+
+fn leave(heap: &Heap) {
+    heap.close_all();
+    // Release: the next owner sees the bins empty.
+    heap.taken.store(false, Release);
+}
+
+/// In the child of a fork: what the threads held that no longer exist goes to the centers.
+pub fn bury_the_dead() {
+    let mine = bins() as *const Bins;
+    for heap in heaps().filter(|heap| heap.taken.load(Relaxed) && !ptr::eq(&raw const heap.bins, mine)) {
+        leave(heap);
+    }
+}
+
+/// Threads that have bins.
+pub fn count() -> usize {
+    heaps().filter(|heap| heap.taken.load(Relaxed)).count()
+}
+
+/// Blocks of a class in the bins of all threads. Exact if no other thread is running.
+pub fn blocks_in_bins(class: usize) -> usize {
+    heaps().map(|heap| heap.bins[class].len(heap.cold(class))).sum()
+}
+
+/// Empties the calling thread's bins.
+pub fn flush_own() {
+    if let Some(heap) = current() {
+        heap.close_all();
+    }
+}

@@ -1,0 +1,286 @@
+//! Blocks on their way from thread to thread: short lock-free stacks of batches.
+//!
+//! A bin that is full hands a whole [`Batch`] over in constant time and one that is empty takes one. Each class has
+//! a [`TransferStack`]; the batches of all of them come from one [`BatchPool`].
+//!
+//! ```text
+//!   TransferStack            Batch 7                 Batch 2
+//!   ┌─────────────────┐     ┌──────────────────┐    ┌──────────────────┐
+//!   │ top 7, depth 2, ├────►│ next 2, count 64 ├───►│ next -, count 64 │
+//!   │ version 31      │     │ blocks[64]       │    │ blocks[64]       │
+//!   └─────────────────┘     └──────────────────┘    └──────────────────┘
+//!   BatchPool:  chunks ─► 7 batches, 14 batches, 28 ...; free ─► batches that carry nothing
+//! ```
+//!
+//! Invariants:
+//! - A batch is in exactly one place: in one transfer stack, in the pool's stack of free ones, with the one thread that
+//!   popped or took it, or not carved yet. Whoever has it alone may touch its `count` and `blocks`.
+//! - `depth` is the length of the chain that starts at `top`.
+//! - The memory of a batch is never given back, so `next` of a batch that another thread popped meanwhile can still be
+//!   read. What was read is then worthless, and the version sees to it that it is not used.
+//!
+//! # The version
+//! Pop reads `top` and the `next` of that batch, and then moves `top` to it. If, between, the batch was popped and pushed
+//! again on top of others, `next` is stale although `top` looks the same (the ABA problem). Each *push* makes the
+//! version one greater; so a head word that is the same as before has seen no push, and without a push a batch that
+//! left the stack can't be back: the head has not changed at all. Pops need not count. A thread would have to sleep
+//! through exactly 2^32 pushes between two instructions, at the same top and depth, for this to fail.
+//!
+//! # Orderings
+//! - Push is `Release` and the load of the head in pop is `Acquire`: what the pusher wrote into its batch (`next`,
+//!   `count`, `blocks`) and what it knew (the pointer of the chunk, the chunk's first contents) is seen by whoever
+//!   pops it. That holds for a batch further down as well, though others changed the head since: all changes are
+//!   read-modify-write operations, so each push's release sequence goes on through them.
+//! - The exchange in pop is `Relaxed`: it succeeds only on the very value that the `Acquire` load saw, and publishes
+//!   nothing, since the popper has written nothing that others read.
+//! - `next` is `Relaxed`: it is written before the `Release` and read after the `Acquire`; a stale read is discarded.
+//! - A reader of the head that only wants the depth needs no order: the answer is old when it arrives.
+//! - A chunk's pointer is published by `Release` and read by `Acquire` while carving. By [`BatchPool::get`] it is read
+//!   `Relaxed`: an id reaches a thread through the orders above, from a thread that had seen the pointer.
+//!
+//! # Model
+//! This file, as it is, goes through every order of events that the memory model allows:
+//! `RUSTFLAGS="--cfg loom" cargo test -p cairn-core --release --test transfer_model`
+//! (the test stands in cairn-core because the rest of this crate has statics, which the model can't build), and with the
+//! version taken out the model must find the fault: `RUSTFLAGS="--cfg loom --cfg mutant_version"`, same command.
+
+use core::mem::MaybeUninit;
+use core::ptr;
+
+use cairn_core::lock::Lock;
+use cairn_core::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, UnsafeCell};
+
+/// Blocks that a batch can carry.
+pub const BATCH_MAX: usize = 64;
+
+/// Batches in the first chunk; each further chunk has twice as many. Seven fill a page of 4 KiB.
+#[cfg(not(loom))]
+const FIRST_CHUNK: u32 = 7;
+/// The model needs to see more than one chunk.
+#[cfg(loom)]
+const FIRST_CHUNK: u32 = 2;
+
+/// Chunks that a pool can have: 458,745 batches, some fifty times what a hundred classes with stacks of eight and a thousand
+/// threads need.
+#[cfg(not(loom))]
+const CHUNKS: usize = 16;
+#[cfg(loom)]
+const CHUNKS: usize = 3;
+
+const BATCHES_MAX: u32 = FIRST_CHUNK * ((1 << CHUNKS) - 1);
+
+// A number and "none" must fit into the head's field.
+const _: () = assert!(BATCHES_MAX < 1 << Head::TOP_BITS);
+#[cfg(not(loom))]
+const _: () = assert!(chunk_bytes(0) <= 4096 && chunk_bytes(0) + size_of::<Batch>() > 4096);
+
+/// The bytes that a chunk's batches need.
+const fn chunk_bytes(chunk: usize) -> usize {
+    ((FIRST_CHUNK as usize) << chunk) * size_of::<Batch>()
+}
+
+/// The name of a batch in its pool.
+///
+/// Only a pool makes them, and nothing copies one that it passes on; it names a batch only in that pool.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BatchId(u32);
+
+impl BatchId {
+    /// The chunk it is in, and its place there.
+    #[inline]
+    fn place(&self) -> (usize, usize) {
+        let chunk = (self.0 / FIRST_CHUNK + 1).ilog2();
+        let first = FIRST_CHUNK * ((1 << chunk) - 1);
+        (chunk as usize, (self.0 - first) as usize)
+    }
+}
+
+/// The head of a stack: the only place that knows how its three fields share a word.
+///
+/// ```text
+///   63            32 31     24 23            0
+///   ┌───────────────┬─────────┬───────────────┐
+///   │ version       │ depth   │ top + 1, or 0 │
+///   └───────────────┴─────────┴───────────────┘
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Head {
+    /// Number of the uppermost batch.
+    top: Option<u32>,
+    /// Length of the chain.
+    depth: u8,
+    /// Pushes so far, modulo 2^32.
+    version: u32,
+}
+
+impl Head {
+    const TOP_BITS: u32 = 24;
+    const VERSION_SHIFT: u32 = 32;
+
+    /// The word of a stack that was never used.
+    const EMPTY: u64 = 0;
+
+    #[inline]
+    fn from_word(word: u64) -> Self {
+        let top = word as u32 & ((1 << Self::TOP_BITS) - 1);
+        Self {
+            top: top.checked_sub(1),
+            depth: (word >> Self::TOP_BITS) as u8,
+            version: (word >> Self::VERSION_SHIFT) as u32,
+        }
+    }
+
+    #[inline]
+    fn word(self) -> u64 {
+        u64::from(self.top.map_or(0, |top| top + 1))
+            | u64::from(self.depth) << Self::TOP_BITS
+            | u64::from(self.version) << Self::VERSION_SHIFT
+    }
+
+    /// The head after `top` was pushed.
+    #[inline]
+    fn pushed(self, top: u32) -> Self {
+        // The planted fault of the model test is to leave the version as it is.
+        let version = if cfg!(mutant_version) { self.version } else { self.version.wrapping_add(1) };
+        Self { top: Some(top), depth: self.depth.wrapping_add(1), version }
+    }
+
+    /// The head after the uppermost batch was popped, under which was `next`.
+    #[inline]
+    fn popped(self, next: Option<u32>) -> Self {
+        Self { top: next, depth: self.depth.wrapping_sub(1), version: self.version }
+    }
+}
+
+/// Blocks of one class on their way between threads.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Batch {
+    /// Number of the batch below + 1, or 0.
+    next: AtomicU32,
+    count: UnsafeCell<u32>,
+    /// The first `count` are blocks, the rest was never written or is left over.
+    blocks: UnsafeCell<[MaybeUninit<*mut u8>; BATCH_MAX]>,
+}
+
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Batch>() == 8 + BATCH_MAX * size_of::<*mut u8>());
+
+impl Batch {
+    /// Makes the batch carry `blocks` and nothing else.
+    ///
+    /// # Safety
+    /// `batch` is from [`BatchPool::get`], the caller has it alone, and there are at most [`BATCH_MAX`] blocks.
+    #[inline]
+    pub unsafe fn fill(batch: *mut Batch, blocks: &[*mut u8]) {
+        debug_assert!(blocks.len() <= BATCH_MAX);
+        // SAFETY: a carved batch is valid for ever, and other threads touch nothing but the atomic part of it.
+        let batch = unsafe { &*batch };
+        // SAFETY: the caller has the batch alone, so nobody reads or writes these cells meanwhile; `blocks` can't overlap
+        // with them for the same reason, and fits.
+        batch.blocks.with_mut(|to| unsafe { ptr::copy_nonoverlapping(blocks.as_ptr(), to.cast(), blocks.len()) });
+        // SAFETY: as above.
+        batch.count.with_mut(|count| unsafe { *count = blocks.len() as u32 });
+    }
+
+    /// Moves the last blocks of the batch, in their order, to the front of `out`, as many as there are or fit. Gives how
+    /// many it moved and how many are left.
+    ///
+    /// # Safety
+    /// `batch` is from [`BatchPool::get`] and the caller has it alone.
+    #[inline]
+    pub unsafe fn drain(batch: *mut Batch, out: &mut [*mut u8]) -> (usize, usize) {
+        // SAFETY: as in `fill`.
+        let batch = unsafe { &*batch };
+        // SAFETY: the caller has the batch alone.
+        let count = batch.count.with(|count| unsafe { *count }) as usize;
+        let taken = count.min(out.len());
+        let left = count - taken;
+        // SAFETY: `left..count` lies in the part of the array that `fill` wrote, `out` has room for it, and `out` can't
+        // overlap with a batch that the caller has alone.
+        batch.blocks.with(|from| unsafe {
+            ptr::copy_nonoverlapping(from.cast::<*mut u8>().add(left), out.as_mut_ptr(), taken);
+        });
+        // SAFETY: the caller has the batch alone.
+        batch.count.with_mut(|count| unsafe { *count = left as u32 });
+        (taken, left)
+    }
+
+    /// The blocks that the batch carries.
+    ///
+    /// # Safety
+    /// `batch` is from [`BatchPool::get`], and the caller has it alone for as long as it uses the result.
+    #[inline]
+    pub unsafe fn blocks<'a>(batch: *mut Batch) -> &'a [*mut u8] {
+        // SAFETY: as in `fill`.
+        let batch = unsafe { &*batch };
+        // SAFETY: the caller has the batch alone.
+        let count = batch.count.with(|count| unsafe { *count }) as usize;
+        // SAFETY: `fill` wrote the first `count`, and nobody changes them while the caller has the batch.
+        batch.blocks.with(|blocks| unsafe { core::slice::from_raw_parts(blocks.cast(), count) })
+    }
+}
+
+/// Where batches come from. It costs no memory until the first batch is taken.
+#[derive(Debug)]
+pub struct BatchPool {
+    chunks: [AtomicPtr<Batch>; CHUNKS],
+    /// Batches that carry nothing; the depth of this stack has no meaning.
+    free: TransferStack,
+    /// Batches with lower numbers have been handed out at least once.
+    carved: AtomicU32,
+    /// Held while a chunk is fetched. Nobody ever waits for it.
+    growth: Lock,
+}
+
+impl Default for BatchPool {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl BatchPool {
+    /// A pool without memory.
+    #[cfg(not(loom))]
+    pub const fn new() -> Self {
+        Self {
+            chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS],
+            free: TransferStack::new(),
+            carved: AtomicU32::new(0),
+            growth: Lock::new(),
+        }
+    }
+
+    /// A pool without memory.
+    #[cfg(loom)]
+    pub fn new() -> Self {
+        Self {
+            chunks: core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
+            free: TransferStack::new(),
+            carved: AtomicU32::new(0),
+            growth: Lock::new(),
+        }
+    }
+
+    /// A batch for the caller alone, which carries nothing yet.
+    ///
+    /// `source` gives so many bytes, aligned to 8, that belong to the pool for ever, or null. There is none if
+    /// `source` has no memory, and also for the moment in which another thread is fetching a chunk: no thread waits
+    /// for another one here, the caller has another way for its blocks.
+    #[inline]
+    pub fn take(&self, source: impl FnMut(usize) -> *mut u8) -> Option<BatchId> {
+        self.free.pop(self).or_else(|| self.carve_slow(source))
+    }
+
+    /// Takes a batch back, whatever it carries. The caller must not touch it any more.
+    #[inline]
+    pub fn give(&self, batch: BatchId) {
+        self.free.push_any(self, batch);
+    }
+
+    /// The batch itself, which stays where it is for ever.
+    #[inline]
+    pub fn get(&self, batch: BatchId) -> *mut Batch {
+        self.at(&batch)
+    }
+}

@@ -1,0 +1,156 @@
+//! Memory from the operating system, and the few facts about the machine that a heap needs.
+//!
+//! Each function is one system call (named in its comment) or none. Each can fail, says so in its result, and leaves
+//! errno as it was: a heap that runs behind `free` must not disturb the program's errno.
+
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// Restores errno when dropped.
+pub struct KeepErrno(libc::c_int);
+
+impl KeepErrno {
+    /// Remembers errno of this thread.
+    #[inline]
+    pub fn new() -> Self {
+        // SAFETY: the C library's errno location is valid for the calling thread at any time.
+        KeepErrno(unsafe { *libc::__errno_location() })
+    }
+}
+
+impl Default for KeepErrno {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for KeepErrno {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: as in `new`.
+        unsafe { *libc::__errno_location() = self.0 }
+    }
+}
+
+/// The page size in bytes, read once from the auxiliary vector (4, 16 or 64 KiB).
+#[inline]
+pub fn page_size() -> usize {
+    static PAGE_SIZE: AtomicUsize = AtomicUsize::new(0);
+    match PAGE_SIZE.load(Relaxed) {
+        0 => {
+            // SAFETY: getauxval reads a vector that the kernel left on the stack; it has no preconditions.
+            let from_kernel = unsafe { libc::getauxval(libc::AT_PAGESZ) } as usize;
+            let size = if from_kernel.is_power_of_two() { from_kernel } else { 4096 };
+            PAGE_SIZE.store(size, Relaxed);
+            size
+        }
+        size => size,
+    }
+}
+
+/// Bytes of physical memory (`sysinfo`); 4 GiB if the kernel doesn't say.
+pub fn physical_memory() -> usize {
+    let _errno = KeepErrno::new();
+    let mut info = core::mem::MaybeUninit::<libc::sysinfo>::zeroed();
+    // SAFETY: `info` is a writable sysinfo record, which zeroes are a valid value of.
+    unsafe {
+        if libc::sysinfo(info.as_mut_ptr()) != 0 {
+            return 4 << 30;
+        }
+        let info = info.assume_init();
+        (info.totalram as usize).saturating_mul(info.mem_unit as usize)
+    }
+}
+
+/// The limit on this process's address space in bytes (`getrlimit(RLIMIT_AS)`), if there is one.
+pub fn address_space_limit() -> Option<usize> {
+    let _errno = KeepErrno::new();
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a writable rlimit record.
+    let got = unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) };
+    (got == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur as usize)
+}
+
+/// Milliseconds of a clock that never goes back (`clock_gettime(CLOCK_MONOTONIC_COARSE)`, no kernel entry).
+/// It is coarse: steps of 1 to 10 ms.
+#[inline]
+pub fn now_ms() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a writable timespec. The clock exists since Linux 2.6.32; if not, time stands still, and
+    // nothing but the decay of free pages depends on it.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut time) };
+    time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
+}
+
+fn map(bytes: usize, protection: libc::c_int) -> Option<NonNull<u8>> {
+    let _errno = KeepErrno::new();
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches nothing that exists.
+    let at = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0) };
+    if at == libc::MAP_FAILED { None } else { NonNull::new(at.cast()) }
+}
+
+/// Reserves address space that can't be touched and isn't counted as memory (`mmap`, PROT_NONE).
+pub fn reserve(bytes: usize) -> Option<NonNull<u8>> {
+    map(bytes, libc::PROT_NONE)
+}
+
+/// Maps memory that reads as zero (`mmap`); pages come when they are touched.
+pub fn map_zeroed(bytes: usize) -> Option<NonNull<u8>> {
+    map(bytes, libc::PROT_READ | libc::PROT_WRITE)
+}
+
+/// Gives a mapping back whole (`munmap`).
+///
+/// # Safety
+/// The range was mapped by this module and nobody uses it any more.
+pub unsafe fn unmap(at: *mut u8, bytes: usize) {
+    let _errno = KeepErrno::new();
+    // SAFETY: the caller owns the range.
+    unsafe { libc::munmap(at.cast(), bytes) };
+}
+
+/// Makes reserved address space usable (`mprotect`, read and write); false if the kernel refuses (out of memory
+/// under strict accounting, or too many mappings).
+///
+/// # Safety
+/// The range is page-aligned and lies in a reservation of the caller.
+pub unsafe fn commit(at: *mut u8, bytes: usize) -> bool {
+    let _errno = KeepErrno::new();
+    // SAFETY: the caller owns the range; more rights harm nobody.
+    unsafe { libc::mprotect(at.cast(), bytes, libc::PROT_READ | libc::PROT_WRITE) == 0 }
+}
+
+/// Gives the pages back; they read as zero afterwards (`madvise(MADV_DONTNEED)`). False if the kernel refuses
+/// (locked pages): then contents are as they were.
+///
+/// # Safety
+/// The range is page-aligned, committed, and holds nothing that anybody needs.
+pub unsafe fn purge(at: *mut u8, bytes: usize) -> bool {
+    let _errno = KeepErrno::new();
+    // SAFETY: the caller owns the range and its contents.
+    unsafe { libc::madvise(at.cast(), bytes, libc::MADV_DONTNEED) == 0 }
+}
+
+/// Asks for huge pages (`madvise(MADV_HUGEPAGE)`); a hint, so a refusal changes nothing.
+///
+/// # Safety
+/// The range is page-aligned and lies in a reservation of the caller.
+pub unsafe fn ask_huge(at: *mut u8, bytes: usize) {
+    let _errno = KeepErrno::new();
+    // SAFETY: advice on the caller's own range changes no contents.
+    unsafe { libc::madvise(at.cast(), bytes, libc::MADV_HUGEPAGE) };
+}
+
+/// Moves pages by moving their page-table entries (`mremap(MREMAP_DONTUNMAP)`, Linux 5.7): afterwards `to` holds
+/// the contents, and `from` is still mapped and reads as zero. False, and nothing changed, if the kernel can't.
+///
+/// # Safety
+/// Both ranges are page-aligned, committed, disjoint, owned by the caller, and what `to` held is not needed.
+pub unsafe fn move_pages(from: *mut u8, to: *mut u8, bytes: usize) -> bool {
+    const MREMAP_DONTUNMAP: libc::c_int = 4;
+    let _errno = KeepErrno::new();
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | MREMAP_DONTUNMAP;
+    // SAFETY: the caller owns both ranges; MREMAP_FIXED replaces only `to`.
+    unsafe { libc::mremap(from.cast(), bytes, bytes, flags, to.cast::<libc::c_void>()) != libc::MAP_FAILED }
+}
