@@ -1,0 +1,104 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Runs any program on the Cairn memory allocator, without rebuilding it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cairn",
+    version,
+    propagate_version = true,
+    after_help = "Try: cairn run python3 -c 'print(\"hello\")'"
+)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What `cairn` can do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run a program, and every program it starts, on Cairn
+    Run(Run),
+    /// List the environment variables that tune Cairn
+    Settings {
+        /// Print a JSON document instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the path of libcairn.so, as in: LD_PRELOAD=$(cairn library) PROGRAM
+    Library,
+}
+
+const RUN_HELP: &str = "\
+The program keeps its arguments, environment, streams, exit status and signals, and the programs that it
+starts use Cairn too. Cairn is preloaded (LD_PRELOAD), so static and setuid programs can't be run so.
+
+Exit status: the program's own, or
+  2    the command line of cairn is wrong
+  125  cairn itself failed
+  126  the program can't be run on Cairn
+  127  the program was not found
+
+Examples:
+  cairn run python3 -c 'print(\"hello\")'
+  cairn run --stats -- gcc -O2 -c file.c
+  cairn run --json --stats-file heap.json -- ./server --port 8080
+  CAIRN_DECAY_MS=0 cairn run ./server        (see: cairn settings)";
+
+/// `cairn run`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = RUN_HELP)]
+pub struct Run {
+    /// At the end, print time, memory and what the heap held to stderr
+    #[arg(long)]
+    pub stats: bool,
+    /// Print the statistics as a JSON document (implies --stats)
+    #[arg(long)]
+    pub json: bool,
+    /// Write the statistics to this file instead of stderr (implies --stats)
+    #[arg(long, value_name = "PATH")]
+    pub stats_file: Option<PathBuf>,
+    /// Preload this libcairn.so instead of the one inside cairn (also: CAIRN_LIBRARY=PATH)
+    #[arg(long, value_name = "PATH")]
+    pub library: Option<PathBuf>,
+    /// The program, looked up in PATH unless it contains a slash, and its arguments
+    #[arg(value_name = "PROGRAM", trailing_var_arg = true)]
+    pub command: Vec<OsString>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(line: &[&str]) -> Run {
+        let words = ["cairn", "run"].iter().chain(line);
+        match Args::try_parse_from(words).expect("a valid command line").verb {
+            Verb::Run(run) => run,
+            other => panic!("parsed as {other:?}"),
+        }
+    }
+
+    #[test]
+    fn options_after_the_program_belong_to_it() {
+        let parsed = run(&["--stats", "prog", "--json", "--", "-x", "--help"]);
+        assert!(parsed.stats && !parsed.json);
+        assert_eq!(parsed.command, ["prog", "--json", "--", "-x", "--help"]);
+    }
+
+    #[test]
+    fn two_dashes_end_our_options() {
+        let parsed = run(&["--", "--stats", "--", "a"]);
+        assert!(!parsed.stats);
+        assert_eq!(parsed.command, ["--stats", "--", "a"]);
+    }
+
+    #[test]
+    fn an_unknown_option_of_ours_is_refused() {
+        assert!(Args::try_parse_from(["cairn", "run", "--bogus", "prog"]).is_err());
+    }
+}

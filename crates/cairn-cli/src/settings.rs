@@ -1,0 +1,58 @@
+//! `cairn settings`: the environment variables that Cairn knows, from the engine's own table.
+
+use cairn_alloc::settings::SETTINGS;
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::table::Table;
+
+/// One variable as it is shown.
+#[derive(Debug, Serialize)]
+struct Shown {
+    name: &'static str,
+    default: Option<usize>,
+    min: Option<usize>,
+    max: Option<usize>,
+    help: &'static str,
+}
+
+/// Variables that hold no number; the first is for people, the others are between `cairn run --stats` and the library.
+const OTHERS: [(&str, &str); 3] = [
+    (crate::library::VARIABLE, "path of the libcairn.so that `cairn run` preloads instead of its own"),
+    (
+        "CAIRN_STATS",
+        "file to which the library writes a heap report when the program ends (set by `cairn run --stats`)",
+    ),
+    (
+        "CAIRN_STATS_PARENT",
+        "process whose direct child alone writes that report (set by `cairn run --stats`; unset: every process writes)",
+    ),
+];
+
+/// Prints the table, or the JSON form of it.
+pub fn print(json: bool) -> Result<(), Failure> {
+    let numbers = SETTINGS.iter().map(|setting| Shown {
+        name: setting.name,
+        default: Some(setting.default),
+        min: Some(setting.min),
+        max: Some(setting.max),
+        help: setting.help,
+    });
+    let others = OTHERS.iter().map(|&(name, help)| Shown { name, default: None, min: None, max: None, help });
+    let all: Vec<Shown> = numbers.chain(others).collect();
+    if json {
+        println!("{}", serde_json::to_string_pretty(&all).expect("plain data has a JSON form"));
+        return Ok(());
+    }
+    let mut table = Table::of_words(&["variable", "default", "range", "what it does"]);
+    for shown in &all {
+        let number = |value: Option<usize>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+        let range = match (shown.min, shown.max) {
+            (Some(min), Some(max)) => format!("{min} to {max}"),
+            _ => "-".to_owned(),
+        };
+        table.row(&[shown.name.to_owned(), number(shown.default), range, shown.help.to_owned()]);
+    }
+    print!("{table}");
+    Ok(())
+}
