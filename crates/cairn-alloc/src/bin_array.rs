@@ -8,6 +8,7 @@
 //! comparison. The bin is empty iff `top == base`, full iff `top == limit`. A bin without an array points at a shared null
 //! and is empty and full at once.
 
+use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed, compiler_fence};
 
@@ -19,8 +20,12 @@ type Slot = *mut u8;
 #[repr(C)]
 pub struct Bin {
     top: AtomicPtr<Slot>,
-    limit: AtomicPtr<Slot>,
+    limit: Cell<*mut Slot>,
 }
+
+// SAFETY: `limit` is used by the bin's thread only; others read nothing but `top`. (A fork's child uses the bins of threads
+// that no longer exist.)
+unsafe impl Sync for Bin {}
 
 /// The rest of a bin.
 #[repr(C)]
@@ -42,13 +47,21 @@ const NULL_END: *mut Slot = (&raw const NULL).wrapping_add(1).cast_mut().cast();
 impl Bin {
     /// A bin without an array: empty and full at once.
     pub const fn nothing() -> Bin {
-        Bin { top: AtomicPtr::new(NULL_END), limit: AtomicPtr::new(NULL_END) }
+        Bin { top: AtomicPtr::new(NULL_END), limit: Cell::new(NULL_END) }
+    }
+
+    /// `top`, for the bin's own thread: it alone writes it, so a plain read races with nothing, and the compiler may fold it
+    /// into another instruction.
+    #[inline(always)]
+    fn own_top(&self) -> *mut Slot {
+        // SAFETY: see above; the pointer is valid as long as the bin.
+        unsafe { *self.top.as_ptr() }
     }
 
     /// Takes the newest block; null if the bin is empty.
     #[inline(always)]
     pub fn pop(&self) -> *mut u8 {
-        let top = self.top.load(Relaxed);
+        let top = self.own_top();
         // SAFETY: below `top` is a block or the null.
         let block = unsafe { *top.sub(1) };
         if !block.is_null() {
@@ -60,8 +73,8 @@ impl Bin {
     /// Puts a block in; false if the bin is full.
     #[inline(always)]
     pub fn push(&self, block: *mut u8) -> bool {
-        let top = self.top.load(Relaxed);
-        if top == self.limit.load(Relaxed) {
+        let top = self.own_top();
+        if top == self.limit.get() {
             return false;
         }
         // SAFETY: below the limit all slots are ours.
@@ -81,7 +94,7 @@ impl Bin {
     /// Blocks that it may hold.
     #[inline]
     pub fn capacity(&self, cold: &Cold) -> usize {
-        (self.limit.load(Relaxed).addr() - cold.base.load(Relaxed).addr()) / size_of::<Slot>()
+        (self.limit.get().addr() - cold.base.load(Relaxed).addr()) / size_of::<Slot>()
     }
 
     /// Changes how many blocks it may hold, at least as many as it does; false, and no change, if memory is short.
@@ -103,7 +116,7 @@ impl Bin {
             cold.base.store(fresh, Relaxed);
             cold.slots = if capacity == 0 { 0 } else { slots_for(capacity) as u16 };
         }
-        self.limit.store(cold.base.load(Relaxed).wrapping_add(capacity), Relaxed);
+        self.limit.set(cold.base.load(Relaxed).wrapping_add(capacity));
         true
     }
 

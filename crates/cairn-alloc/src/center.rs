@@ -66,9 +66,9 @@ pub fn of(class: usize) -> &'static Center {
     unsafe { CENTERS.get_unchecked(class) }
 }
 
-/// All classes' locks, for fork.
+/// The locks of all classes and of the pool of batches, for fork.
 pub fn locks() -> impl DoubleEndedIterator<Item = &'static Lock> {
-    CENTERS.iter().map(|center| &center.lock)
+    CENTERS.iter().map(|center| &center.lock).chain([POOL.lock()])
 }
 
 /// The list for a slab of which `available` blocks can be taken.

@@ -52,17 +52,28 @@ const fn class_at_16(size: usize) -> usize {
     class_at_8(size.next_multiple_of(16))
 }
 
-/// By `(size + 15) / 16`: the class for the C door, which promises alignment 16.
-/// Entry 0 (size 0) is the 16-byte class, as is entry 1 (1 to 16 bytes).
-static CLASSES_AT_16: [u8; SMALL_MAX / 16 + 1] = {
+/// By [`index_at_16`]: *twice* the class for alignment 16, so that the fast path of malloc can use it as an index of
+/// 8-byte units into the bins, which are 16 bytes each.
+pub type TwiceClassesAt16 = [u8; SMALL_MAX / 16 + 1];
+
+/// The table of [`TwiceClassesAt16`]; it stands beside the empty bins, see thread.rs.
+pub const TWICE_CLASSES_AT_16: TwiceClassesAt16 = {
     let mut table = [0; SMALL_MAX / 16 + 1];
     let mut i = 0;
     while i < table.len() {
-        table[i] = class_at_16(if i == 0 { 16 } else { i * 16 }) as u8;
+        table[i] = 2 * class_at_16(if i == 0 { 16 } else { i * 16 }) as u8;
         i += 1;
     }
     table
 };
+static CLASSES_AT_16: TwiceClassesAt16 = TWICE_CLASSES_AT_16;
+
+/// The index into [`TwiceClassesAt16`] for a size up to [`SMALL_MAX`]. Entry 0 (size 0) is the 16-byte class, as is entry 1
+/// (1 to 16 bytes).
+#[inline(always)]
+pub fn index_at_16(size: usize) -> usize {
+    (size + 15) >> 4
+}
 
 /// By `(size + 7) / 8`: the class for the Rust door at alignments up to 8.
 static CLASSES_AT_8: [u8; SMALL_MAX / 8 + 1] = {
@@ -80,7 +91,7 @@ static CLASSES_AT_8: [u8; SMALL_MAX / 8 + 1] = {
 pub fn of_size(size: usize) -> usize {
     debug_assert!(size <= SMALL_MAX);
     // SAFETY: the caller keeps size <= SMALL_MAX, so the index is at most SMALL_MAX / 16.
-    usize::from(unsafe { *CLASSES_AT_16.get_unchecked((size + 15) >> 4) })
+    usize::from(unsafe { *CLASSES_AT_16.get_unchecked(index_at_16(size)) }) / 2
 }
 
 /// The class for a Rust layout, or 0 if it is not small. `align` is a power of two. A class whose blocks are a
@@ -97,7 +108,7 @@ pub fn of_layout(size: usize, align: usize) -> usize {
     // At most SMALL_MAX: it is a multiple of every small alignment.
     let rounded = (size.max(1) + align - 1) & !(align - 1);
     // SAFETY: rounded <= SMALL_MAX.
-    usize::from(unsafe { *CLASSES_AT_16.get_unchecked((rounded + 15) >> 4) })
+    usize::from(unsafe { *CLASSES_AT_16.get_unchecked(index_at_16(rounded)) }) / 2
 }
 
 /// What a slab of one class looks like.
@@ -173,7 +184,7 @@ pub static SHAPES: [Shape; CLASS_COUNT] = {
 };
 
 const _: () = {
-    assert!(CLASS_COUNT <= 256, "a class fits a byte of the class map");
+    assert!(2 * CLASS_COUNT <= 256, "twice a class fits a byte");
     assert!(block_size(CLASS_COUNT - 1) == SMALL_MAX);
     let mut class = 1;
     while class < CLASS_COUNT {
@@ -217,7 +228,7 @@ mod tests {
             assert!(block_size(class) >= size && block_size(class - 1) < size.max(1), "size {size}");
             let class = of_size(size);
             assert!(block_size(class) >= size);
-            assert!(block_size(class) % 16 == 0, "size {size} is aligned to 16");
+            assert!(block_size(class).is_multiple_of(16), "size {size} is aligned to 16");
         }
     }
 
@@ -226,7 +237,10 @@ mod tests {
         for align in (0..=15).map(|log2| 1usize << log2) {
             for size in 0..=SMALL_MAX {
                 let class = of_layout(size, align);
-                assert!(block_size(class) >= size && block_size(class) % align == 0, "{size} at {align}");
+                assert!(
+                    block_size(class) >= size && block_size(class).is_multiple_of(align),
+                    "{size} at {align}"
+                );
             }
         }
         assert_eq!(of_layout(1, 2 * SMALL_MAX), 0);

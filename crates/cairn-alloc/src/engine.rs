@@ -15,7 +15,7 @@ pub fn allocate_fast(size: usize) -> *mut u8 {
     if size > SMALL_MAX {
         return core::ptr::null_mut();
     }
-    thread::bin(class::of_size(size)).pop()
+    thread::bin_for(size).pop()
 }
 
 /// Allocates `size` bytes; null if memory is short or `size` exceeds `isize::MAX`. errno is kept.
@@ -71,8 +71,11 @@ fn allocate_class_slow(class: usize, size: usize, align: usize) -> *mut u8 {
 /// `block` is null or a live block of this allocator.
 #[inline(always)]
 pub unsafe fn free_fast(block: *mut u8) -> bool {
-    // Bin 0, for whatever is no small block, is full for ever.
-    thread::bin(region::class_in_first(block.addr())).push(block)
+    match region::class_in_first(block.addr()) {
+        // Bin 0, for whatever is no small block, is full for ever.
+        Some(class) => thread::bin(class).push(block),
+        None => false,
+    }
 }
 
 /// Frees any live block; null is allowed. errno is kept.

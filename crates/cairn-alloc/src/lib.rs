@@ -39,7 +39,6 @@ mod slab;
 mod slot;
 pub mod statistics;
 mod thread;
-#[path = "transfer_stub.rs"]
 mod transfer;
 
 pub use global::Cairn;

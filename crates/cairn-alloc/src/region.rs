@@ -49,33 +49,38 @@ const REGIONS_MAX: usize = 128;
 static REGIONS: [Region; REGIONS_MAX] = [const { Region::none() }; REGIONS_MAX];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// What `free` needs of the first region, on one cache line.
+/// What `free` needs of the first region, on one cache line. Written once, before the first block is handed out.
 #[repr(C, align(64))]
 struct First {
-    base: AtomicUsize,
-    committed: AtomicUsize,
-    class_map: AtomicPtr<AtomicU8>,
+    base: usize,
+    granules: usize,
+    class_map: *const AtomicU8,
 }
 
-static FIRST: First = First {
-    base: AtomicUsize::new(0),
-    committed: AtomicUsize::new(0),
-    class_map: AtomicPtr::new(ptr::null_mut()),
-};
+struct FirstCell(core::cell::UnsafeCell<First>);
 
-/// The class of the slab that holds `address`, if it is in the first region; 0 otherwise.
+// SAFETY: written once, by the thread that adds the first region, under the page lock and before any block exists. Who
+// holds a block learned of it after that, and a process in which no block exists yet has one thread: making a second one
+// allocates.
+unsafe impl Sync for FirstCell {}
+
+static FIRST: FirstCell =
+    FirstCell(core::cell::UnsafeCell::new(First { base: 0, granules: 0, class_map: ptr::null() }));
+
+/// The class of the slab that holds `address`, 0 if it is no small block's; None if it is not in the first region.
 ///
 /// A wrong address gets some answer and is never followed.
 #[inline(always)]
-pub fn class_in_first(address: usize) -> usize {
-    // Relaxed: whoever holds a block learned of it after `committed` and the class were stored, by whatever
-    // handed the block over.
-    let granule = address.wrapping_sub(FIRST.base.load(Relaxed)) >> GRANULE_LOG2;
-    if granule >= FIRST.committed.load(Relaxed) {
-        return 0;
+pub fn class_in_first(address: usize) -> Option<usize> {
+    // SAFETY: see FirstCell.
+    let first = unsafe { &*FIRST.0.get() };
+    let granule = address.wrapping_sub(first.base) >> GRANULE_LOG2;
+    if granule >= first.granules {
+        return None;
     }
-    // SAFETY: the class map has an entry for each committed granule.
-    usize::from(unsafe { (*FIRST.class_map.load(Relaxed).add(granule)).load(Relaxed) })
+    // SAFETY: the class map has an entry for each granule of the region. Relaxed: whoever holds a block learned of it
+    // after its class was stored, by whatever handed the block over.
+    Some(usize::from(unsafe { (*first.class_map.add(granule)).load(Relaxed) }))
 }
 
 /// A granule: the region it lies in and its index there.
@@ -172,11 +177,7 @@ impl Region {
     /// Under the page lock.
     pub fn commit(&self, least: usize, target: usize) -> bool {
         debug_assert!(least <= target && target <= self.granules());
-        let done = self.commit_to(target) || (least < target && self.commit_to(least));
-        if done && ptr::eq(self, &REGIONS[0]) {
-            FIRST.committed.store(self.committed(), Release);
-        }
-        done
+        self.commit_to(target) || (least < target && self.commit_to(least))
     }
 
     fn commit_to(&self, target: usize) -> bool {
@@ -240,8 +241,9 @@ pub fn add_region(least: usize) -> bool {
         granules = granules.max(least);
     }
     if count == 0 {
-        FIRST.base.store(region.base(), Relaxed);
-        FIRST.class_map.store(region.class_map.load(Relaxed), Relaxed);
+        let class_map = region.class_map.load(Relaxed);
+        // SAFETY: the only write, see FirstCell.
+        unsafe { *FIRST.0.get() = First { base: region.base(), granules: region.granules(), class_map } };
     }
     // Release: whoever sees the count sees the region's fields.
     COUNT.store(count + 1, Release);

@@ -34,12 +34,18 @@ impl State {
 /// The distance to this thread's bins.
 #[inline(always)]
 pub fn distance() -> usize {
-    imp::read::<0>()
+    imp::add_distance(0)
+}
+
+/// `nobody`, the address of [`NOBODY`](crate::thread::NOBODY), plus the distance: the address of this thread's bins.
+#[inline(always)]
+pub fn bins_from(nobody: usize) -> usize {
+    imp::add_distance(nobody)
 }
 
 /// This thread's state.
 pub fn state() -> State {
-    State::from_word(imp::read::<8>())
+    State::from_word(imp::state_word())
 }
 
 /// Changes both words.
@@ -65,16 +71,29 @@ mod imp {
     );
 
     #[inline(always)]
-    pub fn read<const OFFSET: usize>() -> usize {
-        let value;
+    pub fn add_distance(mut to: usize) -> usize {
         // SAFETY: reads a word of this thread's own static storage, which exists as long as the thread.
         unsafe {
             asm!(
                 concat!("mov {at}, qword ptr [rip + cairn_slot_", env!("CARGO_PKG_VERSION"), "@GOTTPOFF]"),
-                "mov {value}, qword ptr fs:[{at} + {offset}]",
+                "add {to}, qword ptr fs:[{at}]",
+                at = out(reg) _,
+                to = inout(reg) to,
+                options(pure, readonly, nostack),
+            );
+        }
+        to
+    }
+
+    pub fn state_word() -> usize {
+        let value;
+        // SAFETY: as in `add_distance`.
+        unsafe {
+            asm!(
+                concat!("mov {at}, qword ptr [rip + cairn_slot_", env!("CARGO_PKG_VERSION"), "@GOTTPOFF]"),
+                "mov {value}, qword ptr fs:[{at} + 8]",
                 at = out(reg) _,
                 value = lateout(reg) value,
-                offset = const OFFSET,
                 options(pure, readonly, nostack, preserves_flags),
             );
         }
@@ -82,7 +101,7 @@ mod imp {
     }
 
     pub fn write<const OFFSET: usize>(value: usize) {
-        // SAFETY: as in `read`.
+        // SAFETY: as in `add_distance`; each thread writes its own.
         unsafe {
             asm!(
                 concat!("mov {at}, qword ptr [rip + cairn_slot_", env!("CARGO_PKG_VERSION"), "@GOTTPOFF]"),
@@ -113,7 +132,16 @@ mod imp {
     );
 
     #[inline(always)]
-    pub fn read<const OFFSET: usize>() -> usize {
+    pub fn add_distance(to: usize) -> usize {
+        to.wrapping_add(read::<0>())
+    }
+
+    pub fn state_word() -> usize {
+        read::<8>()
+    }
+
+    #[inline(always)]
+    fn read<const OFFSET: usize>() -> usize {
         let value;
         // SAFETY: reads a word of this thread's own static storage, which exists as long as the thread.
         unsafe {
@@ -133,7 +161,7 @@ mod imp {
     }
 
     pub fn write<const OFFSET: usize>(value: usize) {
-        // SAFETY: as in `read`.
+        // SAFETY: as in `add_distance`; each thread writes its own.
         unsafe {
             asm!(
                 concat!("adrp {at}, :gottprel:cairn_slot_", env!("CARGO_PKG_VERSION")),
@@ -162,7 +190,16 @@ mod imp {
         KEYS[offset / 8].load(Acquire).checked_sub(1).map(|key| key as libc::pthread_key_t)
     }
 
-    pub fn read<const OFFSET: usize>() -> usize {
+    #[inline]
+    pub fn add_distance(to: usize) -> usize {
+        to.wrapping_add(read::<0>())
+    }
+
+    pub fn state_word() -> usize {
+        read::<8>()
+    }
+
+    fn read<const OFFSET: usize>() -> usize {
         // SAFETY: the key was made by `write`.
         key(OFFSET).map_or(0, |key| unsafe { libc::pthread_getspecific(key) }.addr())
     }

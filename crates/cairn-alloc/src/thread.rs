@@ -24,7 +24,7 @@ use cairn_core::lock::Lock;
 
 use crate::bin::{Bin, Cold};
 use crate::center;
-use crate::class::{CLASS_COUNT, SHAPES};
+use crate::class::{self, CLASS_COUNT, SHAPES, TWICE_CLASSES_AT_16, TwiceClassesAt16};
 use crate::slot::{self, State};
 use crate::transfer::BATCH_MAX;
 use crate::{fork, pages, records, region, settings};
@@ -32,8 +32,17 @@ use crate::{fork, pages, records, region, settings};
 /// The bins of one thread.
 pub type Bins = [Bin; CLASS_COUNT];
 
-/// The bins of a thread that has none: all are empty and full at once. Never written.
-pub static NOBODY: Bins = [const { Bin::nothing() }; CLASS_COUNT];
+/// What the fast path needs besides the thread's own bins. The two stand together so that one register leads to both.
+#[repr(C)]
+pub struct Fixed {
+    /// The bins of a thread that has none: all are empty and full at once.
+    nobody: Bins,
+    classes: TwiceClassesAt16,
+}
+
+/// Never written.
+pub static NOBODY: Fixed =
+    Fixed { nobody: [const { Bin::nothing() }; CLASS_COUNT], classes: TWICE_CLASSES_AT_16 };
 
 /// A thread's heap.
 #[repr(C, align(64))]
@@ -78,7 +87,14 @@ pub fn lock() -> &'static Lock {
 #[inline(always)]
 pub fn bins() -> &'static Bins {
     // SAFETY: the slot holds the distance from NOBODY to the bins of a heap, or 0. Heaps are never given back.
-    unsafe { &*(&raw const NOBODY).wrapping_byte_add(slot::distance()) }
+    unsafe { &*ptr::with_exposed_provenance(slot::bins_from((&raw const NOBODY).addr())) }
+}
+
+/// The bin for a size of at most `SMALL_MAX`.
+#[inline(always)]
+pub fn bin_for(size: usize) -> &'static Bin {
+    // SAFETY: the index is in the table for such a size, and the table holds classes times two.
+    unsafe { bin_at_words(usize::from(*NOBODY.classes.get_unchecked(class::index_at_16(size)))) }
 }
 
 /// The bin of a class.
@@ -86,7 +102,18 @@ pub fn bins() -> &'static Bins {
 pub fn bin(class: usize) -> &'static Bin {
     debug_assert!(class < CLASS_COUNT);
     // SAFETY: classes come from the class tables and the class map, which hold nothing else.
-    unsafe { bins().get_unchecked(class) }
+    unsafe { bin_at_words(2 * class) }
+}
+
+/// The bin that begins so many words behind the first one. (Spelled in words because processors scale an index by 8.)
+///
+/// # Safety
+/// `words` is twice a class.
+#[inline(always)]
+unsafe fn bin_at_words(words: usize) -> &'static Bin {
+    const { assert!(size_of::<Bin>() == 2 * size_of::<u64>()) };
+    // SAFETY: the caller's contract.
+    unsafe { &*ptr::from_ref(bins()).cast::<u64>().add(words).cast::<Bin>() }
 }
 
 /// The calling thread's heap; made now if the thread has not allocated before. None if it can't have one.
@@ -258,7 +285,7 @@ fn birth() -> Option<&'static Heap> {
     match known {
         Some(heap) => {
             let distance = ptr::from_ref(heap).addr().wrapping_sub((&raw const NOBODY).addr());
-            NOBODY.as_ptr().expose_provenance();
+            (&raw const NOBODY).expose_provenance();
             slot::set(distance, State::Known);
         }
         None => {

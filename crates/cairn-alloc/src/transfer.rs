@@ -81,14 +81,15 @@ const fn chunk_bytes(chunk: usize) -> usize {
 
 /// The name of a batch in its pool.
 ///
-/// Only a pool makes them, and nothing copies one that it passes on; it names a batch only in that pool.
-#[derive(Debug, PartialEq, Eq)]
+/// Only a pool makes them. Whoever was given one by `take` or `pop` has the batch alone, until it passes the id on by
+/// `push` or `give`; a copy that it kept must not be used after that, nor with another pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchId(u32);
 
 impl BatchId {
     /// The chunk it is in, and its place there.
     #[inline]
-    fn place(&self) -> (usize, usize) {
+    fn place(self) -> (usize, usize) {
         let chunk = (self.0 / FIRST_CHUNK + 1).ilog2();
         let first = FIRST_CHUNK * ((1 << chunk) - 1);
         (chunk as usize, (self.0 - first) as usize)
@@ -178,7 +179,9 @@ impl Batch {
         let batch = unsafe { &*batch };
         // SAFETY: the caller has the batch alone, so nobody reads or writes these cells meanwhile; `blocks` can't overlap
         // with them for the same reason, and fits.
-        batch.blocks.with_mut(|to| unsafe { ptr::copy_nonoverlapping(blocks.as_ptr(), to.cast(), blocks.len()) });
+        batch
+            .blocks
+            .with_mut(|to| unsafe { ptr::copy_nonoverlapping(blocks.as_ptr(), to.cast(), blocks.len()) });
         // SAFETY: as above.
         batch.count.with_mut(|count| unsafe { *count = blocks.len() as u32 });
     }
@@ -272,15 +275,178 @@ impl BatchPool {
         self.free.pop(self).or_else(|| self.carve_slow(source))
     }
 
-    /// Takes a batch back, whatever it carries. The caller must not touch it any more.
+    /// Takes a batch back, whatever it carries.
     #[inline]
     pub fn give(&self, batch: BatchId) {
-        self.free.push_any(self, batch);
+        let done = self.free.push_below(self, batch, None);
+        debug_assert!(done.is_ok(), "a stack without a limit is never full");
     }
 
     /// The batch itself, which stays where it is for ever.
     #[inline]
     pub fn get(&self, batch: BatchId) -> *mut Batch {
-        self.at(&batch)
+        let (chunk, place) = batch.place();
+        // Relaxed: see "Orderings". The chunk is there, since a batch of it has been carved; `wrapping_add`, because
+        // an id of another pool must not be undefined behaviour by itself.
+        self.chunks[chunk].load(Ordering::Relaxed).wrapping_add(place)
+    }
+
+    /// The next batch that was never used, from a further chunk if need be.
+    #[cold]
+    fn carve_slow(&self, mut source: impl FnMut(usize) -> *mut u8) -> Option<BatchId> {
+        // Ends: each further round means that another thread has carved a batch, and their number is limited.
+        loop {
+            // Relaxed: the number says nothing about memory; the chunk's pointer does.
+            let number = self.carved.load(Ordering::Relaxed);
+            if number == BATCHES_MAX {
+                return None;
+            }
+            let (chunk, place) = BatchId(number).place();
+            let mut batches = self.chunks[chunk].load(Ordering::Acquire);
+            if batches.is_null() {
+                batches = self.grow(chunk, &mut source)?;
+            }
+            let claim =
+                self.carved.compare_exchange(number, number + 1, Ordering::Relaxed, Ordering::Relaxed);
+            if claim.is_err() {
+                continue;
+            }
+            // SAFETY: `batches` has room for all batches of the chunk, of which this is one.
+            let batch = unsafe { batches.add(place) };
+            // SAFETY: valid and aligned, and nobody else has a batch that was never carved before. The fields are written
+            // one by one so that the pages of `blocks` are not touched.
+            unsafe {
+                (&raw mut (*batch).next).write(AtomicU32::new(0));
+                (&raw mut (*batch).count).write(UnsafeCell::new(0));
+                #[cfg(loom)]
+                (&raw mut (*batch).blocks).write(UnsafeCell::new([MaybeUninit::uninit(); BATCH_MAX]));
+            }
+            return Some(BatchId(number));
+        }
+    }
+
+    /// Fetches the memory of a chunk, unless another thread has just done that or is at it.
+    fn grow(&self, chunk: usize, source: &mut impl FnMut(usize) -> *mut u8) -> Option<*mut Batch> {
+        if !self.growth.try_lock() {
+            return None;
+        }
+        // Relaxed: whoever stored it did so inside the lock.
+        let mut batches = self.chunks[chunk].load(Ordering::Relaxed);
+        if batches.is_null() {
+            batches = source(chunk_bytes(chunk)).cast();
+            debug_assert!(batches.is_aligned());
+            self.chunks[chunk].store(batches, Ordering::Release);
+        }
+        // SAFETY: entered above.
+        unsafe { self.growth.unlock() };
+        (!batches.is_null()).then_some(batches)
+    }
+
+    /// The lock that is held while a chunk is fetched, for fork.
+    pub fn lock(&self) -> &Lock {
+        &self.growth
     }
 }
+
+/// A stack of batches that wait for a thread.
+#[derive(Debug)]
+pub struct TransferStack {
+    head: AtomicU64,
+}
+
+impl Default for TransferStack {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TransferStack {
+    /// A stack without batches.
+    #[cfg(not(loom))]
+    pub const fn new() -> Self {
+        Self { head: AtomicU64::new(Head::EMPTY) }
+    }
+
+    /// A stack without batches.
+    #[cfg(loom)]
+    pub fn new() -> Self {
+        Self { head: AtomicU64::new(Head::EMPTY) }
+    }
+
+    /// Puts a batch that the caller has alone on top; if there are `depth_max` already, the caller keeps it.
+    #[inline]
+    pub fn push(&self, pool: &BatchPool, batch: BatchId, depth_max: u8) -> Result<(), BatchId> {
+        self.push_below(pool, batch, Some(depth_max))
+    }
+
+    /// Takes the uppermost batch, which the caller then has alone.
+    #[inline]
+    pub fn pop(&self, pool: &BatchPool) -> Option<BatchId> {
+        let mut word = self.head.load(Ordering::Acquire);
+        loop {
+            let head = Head::from_word(word);
+            let batch = BatchId(head.top?);
+            // SAFETY: what was the top of a stack once has been carved, and carved batches are valid for ever; the
+            // Acquire made its creation visible. `next` is atomic, so it may be read whoever has the batch by now.
+            let next = unsafe { &(*pool.get(batch)).next }.load(Ordering::Relaxed);
+            let popped = head.popped(next.checked_sub(1)).word();
+            // Relaxed on success: the order was had from the load that gave `word`. On failure that is this one.
+            match self.head.compare_exchange_weak(word, popped, Ordering::Relaxed, Ordering::Acquire) {
+                Ok(_) => return Some(batch),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// How many batches wait; a hint, since others push and pop.
+    #[inline]
+    pub fn depth(&self) -> u8 {
+        Head::from_word(self.head.load(Ordering::Relaxed)).depth
+    }
+
+    /// Audits the stack, which no other thread may use meanwhile, and names the first invariant that does not hold.
+    pub fn check(&self, pool: &BatchPool) -> Result<(), &'static str> {
+        let head = Head::from_word(self.head.load(Ordering::Acquire));
+        let mut at = head.top;
+        for _ in 0..head.depth {
+            let Some(number) = at else { return Err("a transfer stack is shorter than its depth") };
+            if number >= pool.carved.load(Ordering::Relaxed) {
+                return Err("a transfer stack holds a batch that was never carved");
+            }
+            let batch = pool.get(BatchId(number));
+            // SAFETY: the batch was carved, so it is valid; no other thread uses the stack.
+            let (next, count) =
+                unsafe { ((*batch).next.load(Ordering::Relaxed), (*batch).count.with(|count| *count)) };
+            if count as usize > BATCH_MAX {
+                return Err("a batch says that it carries more than it can");
+            }
+            at = next.checked_sub(1);
+        }
+        if at.is_none() { Ok(()) } else { Err("a transfer stack is longer than its depth") }
+    }
+
+    /// Pushes, if the depth is below the limit or there is none.
+    #[inline]
+    fn push_below(&self, pool: &BatchPool, batch: BatchId, depth_max: Option<u8>) -> Result<(), BatchId> {
+        // SAFETY: the caller has the batch, so it was carved and is valid; only its atomic part is referred to.
+        let next = unsafe { &(*pool.get(batch)).next };
+        let mut word = self.head.load(Ordering::Relaxed);
+        loop {
+            let head = Head::from_word(word);
+            if depth_max.is_some_and(|limit| head.depth >= limit) {
+                return Err(batch);
+            }
+            next.store(head.top.map_or(0, |top| top + 1), Ordering::Relaxed);
+            // Release: what the caller wrote into the batch, `next` included, goes with it.
+            let pushed = head.pushed(batch.0).word();
+            match self.head.compare_exchange_weak(word, pushed, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return Ok(()),
+                Err(now) => word = now,
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+#[path = "transfer/tests.rs"] // from here also when the model takes this file in by its path
+mod tests;

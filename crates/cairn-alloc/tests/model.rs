@@ -1,6 +1,8 @@
 //! The engine against a shadow model: random operations, by one thread and by several, with contents, overlap,
 //! alignment and zeroing checked at each step, and the statistics at the end.
 
+#![allow(clippy::undocumented_unsafe_blocks)] // the model owns each block that it names, once
+
 use std::collections::BTreeMap;
 use std::sync::mpsc;
 
@@ -18,7 +20,7 @@ impl Random {
     }
 
     fn below(&mut self, limit: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(limit) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(limit)) >> 64) as u64
     }
 
     /// Mostly small, sometimes large: log-uniform up to 2^`log2_max`.
