@@ -50,6 +50,15 @@ use core::ptr;
 use cairn_core::lock::Lock;
 use cairn_core::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, UnsafeCell};
 
+// The paths are given so that they also hold when the model takes this file in by its path.
+#[path = "transfer/head.rs"]
+mod head;
+#[cfg(all(test, not(loom)))]
+#[path = "transfer/tests.rs"]
+mod tests;
+
+use head::Head;
+
 /// Blocks that a batch can carry.
 pub const BATCH_MAX: usize = 64;
 
@@ -93,63 +102,6 @@ impl BatchId {
         let chunk = (self.0 / FIRST_CHUNK + 1).ilog2();
         let first = FIRST_CHUNK * ((1 << chunk) - 1);
         (chunk as usize, (self.0 - first) as usize)
-    }
-}
-
-/// The head of a stack: the only place that knows how its three fields share a word.
-///
-/// ```text
-///   63            32 31     24 23            0
-///   ┌───────────────┬─────────┬───────────────┐
-///   │ version       │ depth   │ top + 1, or 0 │
-///   └───────────────┴─────────┴───────────────┘
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Head {
-    /// Number of the uppermost batch.
-    top: Option<u32>,
-    /// Length of the chain.
-    depth: u8,
-    /// Pushes so far, modulo 2^32.
-    version: u32,
-}
-
-impl Head {
-    const TOP_BITS: u32 = 24;
-    const VERSION_SHIFT: u32 = 32;
-
-    /// The word of a stack that was never used.
-    const EMPTY: u64 = 0;
-
-    #[inline]
-    fn from_word(word: u64) -> Self {
-        let top = word as u32 & ((1 << Self::TOP_BITS) - 1);
-        Self {
-            top: top.checked_sub(1),
-            depth: (word >> Self::TOP_BITS) as u8,
-            version: (word >> Self::VERSION_SHIFT) as u32,
-        }
-    }
-
-    #[inline]
-    fn word(self) -> u64 {
-        u64::from(self.top.map_or(0, |top| top + 1))
-            | u64::from(self.depth) << Self::TOP_BITS
-            | u64::from(self.version) << Self::VERSION_SHIFT
-    }
-
-    /// The head after `top` was pushed.
-    #[inline]
-    fn pushed(self, top: u32) -> Self {
-        // The planted fault of the model test is to leave the version as it is.
-        let version = if cfg!(mutant_version) { self.version } else { self.version.wrapping_add(1) };
-        Self { top: Some(top), depth: self.depth.wrapping_add(1), version }
-    }
-
-    /// The head after the uppermost batch was popped, under which was `next`.
-    #[inline]
-    fn popped(self, next: Option<u32>) -> Self {
-        Self { top: next, depth: self.depth.wrapping_sub(1), version: self.version }
     }
 }
 
@@ -343,6 +295,7 @@ impl BatchPool {
     }
 
     /// The lock that is held while a chunk is fetched, for fork.
+    #[allow(dead_code, reason = "one of the locks that fork holds")]
     pub fn lock(&self) -> &Lock {
         &self.growth
     }
@@ -405,6 +358,7 @@ impl TransferStack {
     }
 
     /// Audits the stack, which no other thread may use meanwhile, and names the first invariant that does not hold.
+    #[allow(dead_code, reason = "an audit is there for whoever asks; so far the tests do")]
     pub fn check(&self, pool: &BatchPool) -> Result<(), &'static str> {
         let head = Head::from_word(self.head.load(Ordering::Acquire));
         let mut at = head.top;
@@ -446,7 +400,3 @@ impl TransferStack {
         }
     }
 }
-
-#[cfg(all(test, not(loom)))]
-#[path = "transfer/tests.rs"] // from here also when the model takes this file in by its path
-mod tests;
