@@ -91,6 +91,17 @@ impl Bin {
         (self.top.load(Relaxed).addr().wrapping_sub(cold.base.load(Relaxed).addr())) / size_of::<Slot>()
     }
 
+    /// How many blocks another thread's bin holds, at most `most`; 0 if it changes its array at this moment.
+    ///
+    /// # Safety
+    /// `cold` belongs to this bin.
+    pub unsafe fn peek(&self, cold: *const Cold, most: usize) -> usize {
+        // SAFETY: only the atomic field is touched.
+        let base = unsafe { (*(&raw const (*cold).base)).load(Relaxed) };
+        let len = self.top.load(Relaxed).addr().wrapping_sub(base.addr()) / size_of::<Slot>();
+        if len <= most { len } else { 0 }
+    }
+
     /// Blocks that it may hold.
     #[inline]
     pub fn capacity(&self, cold: &Cold) -> usize {

@@ -57,6 +57,16 @@ impl Bin {
         cold.capacity - self.room.load(Relaxed)
     }
 
+    /// How many blocks another thread's bin holds.
+    ///
+    /// # Safety
+    /// `cold` belongs to this bin.
+    pub unsafe fn peek(&self, cold: *const Cold, most: usize) -> usize {
+        // SAFETY: a race gives a wrong number.
+        let len = unsafe { (*cold).capacity }.wrapping_sub(self.room.load(Relaxed));
+        if len <= most { len } else { 0 }
+    }
+
     /// Blocks that it may hold.
     pub fn capacity(&self, cold: &Cold) -> usize {
         cold.capacity

@@ -80,7 +80,7 @@ fn whole_pages(size: usize) -> Option<usize> {
 pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
     let Some(block) = make(size, size, align) else { return core::ptr::null_mut() };
     if zeroed {
-        pages::zero_dirty(block.0, size.div_ceil(GRANULE));
+        pages::zero_dirty(block.0, block.bytes());
     }
     block.address()
 }

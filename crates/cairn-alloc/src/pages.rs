@@ -159,19 +159,22 @@ pub fn allocate(granules: usize, align: usize, kind: Kind) -> Option<Place> {
 /// A span for records, which reads as zero.
 pub fn allocate_clean(granules: usize) -> Option<Place> {
     let place = allocate(granules, 1, Kind::Records)?;
-    zero_dirty(place, granules);
+    zero_dirty(place, granules * GRANULE);
     Some(place)
 }
 
-/// Makes the first `granules` of a span that the caller owns read as zero: those that may not, are cleared.
-pub fn zero_dirty(place: Place, granules: usize) {
+/// Makes the first `bytes` of a span that the caller owns read as zero: what may not, is cleared.
+pub fn zero_dirty(place: Place, bytes: usize) {
     let Place { region, granule } = place;
+    let end = granule + bytes.div_ceil(GRANULE);
+    let end_address = region.address_of(granule).addr() + bytes;
     let mut from = granule;
     // SAFETY: the bits and the memory of a live span belong to its owner, the caller. (Bits of neighbours may share a
     // word and be written under the lock meanwhile; ours don't change by that.)
     unsafe {
-        while let Some((first, last)) = bits::first_run(region.dirty_words(), from, granule + granules) {
-            region.address_of(first).write_bytes(0, (last - first) * GRANULE);
+        while let Some((first, last)) = bits::first_run(region.dirty_words(), from, end) {
+            let start = region.address_of(first);
+            start.write_bytes(0, ((last - first) * GRANULE).min(end_address - start.addr()));
             from = last;
         }
     }

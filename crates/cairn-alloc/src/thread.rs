@@ -380,7 +380,13 @@ pub fn count() -> usize {
 
 /// Blocks of a class in the bins of all threads. Exact if no other thread is running.
 pub fn blocks_in_bins(class: usize) -> usize {
-    heaps().map(|heap| heap.bins[class].len(heap.cold(class))).sum()
+    let most = usize::from(SHAPES[class].bin_max);
+    let peek = |heap: &Heap| {
+        let cold = heap.cold.get().cast::<Cold>().wrapping_add(class);
+        // SAFETY: it is this bin's.
+        unsafe { heap.bins[class].peek(cold, most) }
+    };
+    heaps().map(peek).sum()
 }
 
 /// Empties the calling thread's bins.
