@@ -143,8 +143,10 @@ pub fn allocate(class: usize) -> *mut u8 {
         0 => center.refill(class, out),
         count => count,
     });
+    // Before the housekeeping, which may close this very bin.
+    let block = bin.pop();
     heap.housekeeping();
-    bin.pop()
+    block
 }
 
 fn allocate_directly(class: usize) -> *mut u8 {
