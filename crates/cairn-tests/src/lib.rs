@@ -22,6 +22,7 @@ pub mod command;
 pub mod compare;
 pub mod compile;
 pub mod cprogram;
+pub mod disassemble;
 pub mod elf;
 pub mod ladder;
 pub mod library;
