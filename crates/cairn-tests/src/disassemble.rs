@@ -110,4 +110,6 @@ pub trait Code {
     fn function_at(&self, address: u64) -> Option<std::ops::Range<u64>>;
     /// A name for an address that reads the same in the next build.
     fn name_of(&self, address: u64) -> String;
+    /// What the word at an address will hold, if the dynamic linker writes it; otherwise the name of the address.
+    fn meaning_of(&self, address: u64) -> String;
 }

@@ -144,7 +144,7 @@ impl Code for Image {
         let to = section.code.len().min(from + INSTRUCTION_BYTES_MAX);
         let bytes = section.code.get(from..to).ok_or_else(outside)?;
         match self.processor {
-            Processor::X86_64 => x86::decode(bytes, address, &|data| self.name_of(data)),
+            Processor::X86_64 => x86::decode(bytes, address, self),
             Processor::Aarch64 => aarch64::decode(bytes, address),
         }
     }
@@ -157,9 +157,6 @@ impl Code for Image {
     }
 
     fn name_of(&self, address: u64) -> String {
-        if let Some(meaning) = self.slots.get(&address) {
-            return meaning.clone();
-        }
         // Several names for one address are usual in a C library: the first in the alphabet is as good as any.
         let symbol =
             self.symbols.iter().filter(|symbol| symbol.range.contains(&address)).min_by_key(|s| &s.name);
@@ -170,6 +167,9 @@ impl Code for Image {
             (None, Some(section)) => format!("unnamed code in {}", section.name),
             (None, None) => "nowhere".to_string(),
         }
+    }
+    fn meaning_of(&self, address: u64) -> String {
+        self.slots.get(&address).cloned().unwrap_or_else(|| self.name_of(address))
     }
 }
 

@@ -313,7 +313,7 @@ impl Graph {
 fn aims_and_exit(code: &dyn Code, instruction: &Instruction) -> (Vec<u64>, Option<Exit>) {
     let leaves_for = |place: &Place| match place {
         Place::Known(address) => Exit { address: *address, name: code.name_of(*address) },
-        Place::Slot(slot) => Exit { address: *slot, name: format!("the {}", code.name_of(*slot)) },
+        Place::Slot(slot) => Exit { address: *slot, name: format!("the {}", code.meaning_of(*slot)) },
         Place::Computed => Exit {
             address: instruction.address,
             name: format!("wherever `{} {}` goes", instruction.mnemonic, instruction.operands),

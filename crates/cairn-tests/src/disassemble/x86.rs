@@ -8,10 +8,10 @@ use iced_x86::{
     OpAccess, OpKind,
 };
 
-use super::{Flow, Instruction, Place};
+use super::{Code, Flow, Instruction, Place};
 
-/// Decodes the first instruction of `bytes`, which lie at `address`; `name_of` names addresses of data.
-pub fn decode(bytes: &[u8], address: u64, name_of: &dyn Fn(u64) -> String) -> Result<Instruction, String> {
+/// Decodes the first instruction of `bytes`, which lie at `address`; `code` names addresses of data.
+pub fn decode(bytes: &[u8], address: u64, code: &dyn Code) -> Result<Instruction, String> {
     let raw = Decoder::with_ip(64, bytes, address, DecoderOptions::NONE).decode();
     if raw.is_invalid() {
         let head = &bytes[..bytes.len().min(8)];
@@ -20,7 +20,7 @@ pub fn decode(bytes: &[u8], address: u64, name_of: &dyn Fn(u64) -> String) -> Re
     let flow = flow(&raw);
     let (loads, stores) = memory(&raw, &flow);
     let touches_memory = loads + stores > 0;
-    let (mnemonic, operands) = text(&raw, &flow, name_of);
+    let (mnemonic, operands) = text(&raw, &flow, code);
     Ok(Instruction {
         address,
         length: raw.len() as u64,
@@ -84,7 +84,7 @@ fn memory(raw: &iced_x86::Instruction, flow: &Flow) -> (u32, u32) {
 }
 
 /// Verb and operands; no operands where the listing tells the target in words.
-fn text(raw: &iced_x86::Instruction, flow: &Flow, name_of: &dyn Fn(u64) -> String) -> (String, String) {
+fn text(raw: &iced_x86::Instruction, flow: &Flow, code: &dyn Code) -> (String, String) {
     let mut formatter = IntelFormatter::new();
     formatter.options_mut().set_hex_prefix("0x");
     formatter.options_mut().set_hex_suffix("");
@@ -99,7 +99,9 @@ fn text(raw: &iced_x86::Instruction, flow: &Flow, name_of: &dyn Fn(u64) -> Strin
         formatter.format_all_operands(raw, &mut operands);
     }
     if !told_in_words && raw.is_ip_rel_memory_operand() {
-        operands = name_rip_operand(&operands, &name_of(raw.ip_rel_memory_address()));
+        let data = raw.ip_rel_memory_address();
+        let name = if raw.mnemonic() == Mnemonic::Lea { code.name_of(data) } else { code.meaning_of(data) };
+        operands = name_rip_operand(&operands, &name);
     }
     (mnemonic, operands)
 }
