@@ -43,6 +43,8 @@
 //! `RUSTFLAGS="--cfg loom" cargo test -p cairn-core --release --test transfer_model`
 //! (the test stands in cairn-core because the rest of this crate has statics, which the model can't build), and with the
 //! version taken out the model must find the fault: `RUSTFLAGS="--cfg loom --cfg mutant_version"`, same command.
+//! Miri needs to be told that a pool keeps its memory: `MIRIFLAGS=-Zmiri-ignore-leaks cargo +nightly miri test -p
+//! cairn-alloc --lib transfer`.
 
 use core::mem::MaybeUninit;
 use core::ptr;
