@@ -297,7 +297,6 @@ impl BatchPool {
     }
 
     /// The lock that is held while a chunk is fetched, for fork.
-    #[allow(dead_code, reason = "one of the locks that fork holds")]
     pub fn lock(&self) -> &Lock {
         &self.growth
     }
