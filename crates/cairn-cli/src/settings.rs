@@ -25,7 +25,7 @@ const OTHERS: [(&str, &str); 3] = [
     ),
     (
         "CAIRN_STATS_PARENT",
-        "process whose direct child alone writes that report (set by `cairn run --stats`; unset: every process writes)",
+        "process whose direct child alone writes that report (set by `cairn run --stats`)",
     ),
 ];
 

@@ -10,18 +10,20 @@ pub struct Table {
     inner: comfy_table::Table,
     /// Columns that hold words.
     words: &'static [usize],
+    /// Whether pairs of columns are a figure and its word.
+    together: bool,
 }
 
 impl Table {
     fn new(words: &'static [usize]) -> Self {
         let mut inner = comfy_table::Table::new();
         inner.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-        Table { inner, words }
+        Table { inner, words, together: false }
     }
 
     /// A table of named facts: name, figure, word, figure, word.
     pub fn facts() -> Self {
-        Table::new(&[0, 2, 4])
+        Table { together: true, ..Table::new(&[0, 2, 4]) }
     }
 
     /// A table of figures under a head.
@@ -31,9 +33,10 @@ impl Table {
         table
     }
 
-    /// A table of words under a head.
+    /// A table of words under a head, folded to a readable width.
     pub fn of_words(head: &[&str]) -> Self {
         let mut table = Table::new(&[0, 1, 2, 3]);
+        table.inner.set_content_arrangement(ContentArrangement::Dynamic).set_width(100);
         table.inner.set_header(head);
         table
     }
@@ -56,9 +59,12 @@ impl fmt::Display for Table {
             let aligned =
                 if self.words.contains(&index) { CellAlignment::Left } else { CellAlignment::Right };
             column.set_cell_alignment(aligned);
+            // In facts, a figure and the word behind it belong together.
+            let gap = if self.together && index % 2 == 1 { 1 } else { 2 };
+            column.set_padding((0, gap));
         }
         for line in table.lines() {
-            writeln!(out, " {}", line.trim_end())?;
+            writeln!(out, "  {}", line.trim_end())?;
         }
         Ok(())
     }
