@@ -1,0 +1,35 @@
+//! `cairn-bench`: compares allocators, counts instructions, runs one workload.
+
+use clap::{Parser, Subcommand};
+
+use cairn_bench::{compare, count, launch, workload};
+
+/// Compares Cairn with other allocators on the same workloads.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every workload on every allocator, interleaved, and print tables
+    Compare(compare::Compare),
+    /// Count instructions per operation under valgrind, where time is too noisy
+    Count(count::Count),
+    /// Run one workload in this process and print one line of JSON
+    Workload(workload::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    // Before anything else is set up: the launcher must stay small, see its module.
+    if let Some(status) = launch::run_if_asked() {
+        std::process::exit(status);
+    }
+    match Program::parse().command {
+        Command::Compare(options) => options.run(),
+        Command::Count(options) => options.run(),
+        Command::Workload(options) => options.run(),
+    }
+}

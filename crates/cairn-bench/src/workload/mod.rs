@@ -1,0 +1,190 @@
+//! The workloads: one pattern of allocation each, one file each.
+//!
+//! A workload sets itself up, runs its timed part, and returns an [`Outcome`], which is printed as one line of
+//! JSON. All blocks come from the C functions of the process ([`heap`]), so `LD_PRELOAD` decides what is
+//! measured. Every workload takes sizes and counts with defaults that run 0.3 to 1.5 s on glibc.
+
+pub mod heap;
+pub mod random;
+
+mod calloc_sparse;
+mod chains;
+mod large;
+mod larson;
+mod mix;
+mod ordered;
+mod pairs;
+mod pairs_rare;
+mod phase;
+mod producer_consumer;
+mod realloc;
+mod replace;
+mod startup;
+mod threads_hot;
+mod tree;
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use serde::{Deserialize, Serialize};
+
+/// What a workload reports.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Its name on the command line.
+    pub workload: String,
+    /// What one operation is, in words.
+    pub operation: String,
+    /// How many operations the timed part did.
+    pub operations: u64,
+    /// How long the timed part took.
+    pub elapsed_ns: u64,
+    /// Their quotient.
+    pub ns_per_operation: f64,
+    /// Resident memory at named points, if the workload is about memory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub points: Vec<Point>,
+}
+
+/// Resident memory at one point of a workload.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Point {
+    /// Which moment this is.
+    pub at: String,
+    /// Bytes that the workload holds at that moment, in KiB.
+    pub live_kib: u64,
+    /// What the kernel counts as resident, in KiB.
+    pub resident_kib: u64,
+}
+
+impl Outcome {
+    /// The outcome of `operations` operations that took `elapsed` together.
+    pub fn new(workload: &str, operation: &str, operations: u64, elapsed: Duration) -> Outcome {
+        let elapsed_ns = elapsed.as_nanos() as u64;
+        Outcome {
+            workload: workload.to_owned(),
+            operation: operation.to_owned(),
+            operations,
+            elapsed_ns,
+            ns_per_operation: elapsed_ns as f64 / operations.max(1) as f64,
+            points: Vec::new(),
+        }
+    }
+}
+
+/// What every workload can do.
+trait Workload {
+    /// Runs it once; `scale` multiplies its number of operations or rounds, not its sizes.
+    fn run(&self, scale: Scale) -> Outcome;
+}
+
+/// A factor for operation counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale(f64);
+
+impl Scale {
+    /// `count` times the factor, but at least one.
+    fn of(self, count: u64) -> u64 {
+        ((count as f64 * self.0).round() as u64).max(1)
+    }
+}
+
+/// The command line of `cairn-workload`.
+#[derive(Parser)]
+#[command(
+    version,
+    about = "Run one allocation pattern and print one line of JSON",
+    arg_required_else_help = true
+)]
+pub struct Options {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    which: Which,
+}
+
+#[derive(Args)]
+struct Common {
+    /// Multiply the number of operations or rounds by this (sizes and live data stay as they are)
+    #[arg(long, global = true, default_value_t = 1.0, value_parser = positive)]
+    scale: f64,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value.is_finite() => Ok(value),
+        _ => Err("must be a number above zero, such as 0.5".to_owned()),
+    }
+}
+
+#[derive(Subcommand)]
+enum Which {
+    /// malloc and free of one size, in immediate pairs, with other blocks of that size live
+    Pairs(pairs::Pairs),
+    /// Immediate pairs of sizes of which nothing else is live
+    PairsRare(pairs_rare::PairsRare),
+    /// Allocate a thousand blocks, free them in the same order, repeat
+    Ordered(ordered::Ordered),
+    /// Replace random blocks among many live ones, cold in the cache
+    Random(replace::Replace),
+    /// Build a binary tree of a million nodes, walk it, drop it, repeat
+    Tree(tree::Tree),
+    /// One thread allocates, another one frees
+    ProducerConsumer(producer_consumer::ProducerConsumer),
+    /// Threads that replace blocks, hand them all to a new thread and end
+    Larson(larson::Larson),
+    /// Threads that replace blocks, hand them to a new thread and wait for it
+    Chains(chains::Chains),
+    /// Threads that each keep a hundred small blocks and replace them as fast as they can
+    ThreadsHot(threads_hot::ThreadsHot),
+    /// Random blocks of 64 KiB to 8 MiB, every page touched
+    Large(large::Large),
+    /// Vectors that grow by realloc, a half more each time
+    Realloc(realloc::Realloc),
+    /// calloc of large blocks that are hardly touched
+    CallocSparse(calloc_sparse::CallocSparse),
+    /// Fill memory with small blocks, free most at random, go on with other sizes
+    Phase(phase::Phase),
+    /// Start many short processes
+    Startup(startup::Startup),
+    /// Rust collections built and dropped in bulk
+    Mix(mix::Mix),
+}
+
+impl Which {
+    fn workload(&self) -> &dyn Workload {
+        match self {
+            Which::Pairs(it) => it,
+            Which::PairsRare(it) => it,
+            Which::Ordered(it) => it,
+            Which::Random(it) => it,
+            Which::Tree(it) => it,
+            Which::ProducerConsumer(it) => it,
+            Which::Larson(it) => it,
+            Which::Chains(it) => it,
+            Which::ThreadsHot(it) => it,
+            Which::Large(it) => it,
+            Which::Realloc(it) => it,
+            Which::CallocSparse(it) => it,
+            Which::Phase(it) => it,
+            Which::Startup(it) => it,
+            Which::Mix(it) => it,
+        }
+    }
+}
+
+impl Options {
+    /// Runs the chosen workload and prints its outcome.
+    pub fn run(&self) -> anyhow::Result<()> {
+        let outcome = self.outcome();
+        println!("{}", serde_json::to_string(&outcome)?);
+        Ok(())
+    }
+
+    fn outcome(&self) -> Outcome {
+        self.which.workload().run(Scale(self.common.scale))
+    }
+}
+
+#[cfg(test)]
+mod tests;
