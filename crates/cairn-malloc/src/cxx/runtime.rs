@@ -1,0 +1,144 @@
+//! What is needed of the C++ runtime, found without needing that there is one.
+//!
+//! Each function of it is first taken from a weak reference (the dynamic loader filled it if libstdc++ was there when
+//! Cairn was loaded; the linker, if both are in one static program) and else looked up by name.
+
+use cairn_core::fault::Line;
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+use core::{mem, ptr};
+
+type Function = *const c_void;
+
+/// The address of a function that may be absent, from the global offset table; null if it is absent.
+macro_rules! weak {
+    ($name:literal) => {{
+        #[inline(always)]
+        fn weak() -> Function {
+            let address: Function;
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: one load from the global offset table, which the linker made for this reference.
+            unsafe {
+                core::arch::asm!(
+                    concat!(".weak ", $name),
+                    concat!("mov {}, qword ptr [rip + ", $name, "@GOTPCREL]"),
+                    out(reg) address,
+                    options(pure, nomem, nostack, preserves_flags)
+                );
+            }
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: as above.
+            unsafe {
+                core::arch::asm!(
+                    concat!(".weak ", $name),
+                    concat!("adrp {0}, :got:", $name),
+                    concat!("ldr {0}, [{0}, :got_lo12:", $name, "]"),
+                    out(reg) address,
+                    options(pure, nomem, nostack, preserves_flags)
+                );
+            }
+            #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+            {
+                address = ptr::null();
+            }
+            address
+        }
+        weak()
+    }};
+}
+
+/// Looks a function up in all that is loaded now; null if it is nowhere.
+///
+/// `dlsym` and `dlopen` are weak too: a static program has none, and doesn't need any.
+fn look_up(name: &CStr) -> Function {
+    type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
+    type Dlopen = unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void;
+    // SAFETY: these are the types of the functions of that name, and null is None.
+    let (dlsym, dlopen) = unsafe {
+        let dlsym: Option<Dlsym> = mem::transmute(weak!("dlsym"));
+        let dlopen: Option<Dlopen> = mem::transmute(weak!("dlopen"));
+        (dlsym, dlopen)
+    };
+    let Some(dlsym) = dlsym else { return ptr::null() };
+    // SAFETY: the name is a C string.
+    let found = unsafe { dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    if !found.is_null() {
+        return found;
+    }
+    let Some(dlopen) = dlopen else { return ptr::null() };
+    // A runtime that came with a module of an interpreter is invisible to the search above.
+    for library in [c"libstdc++.so.6", c"libc++.so.1", c"libc++abi.so.1"] {
+        // SAFETY: the names are C strings. RTLD_NOLOAD loads nothing; the handle is never closed, and so the library
+        // stays as long as its function is in use.
+        unsafe {
+            let handle = dlopen(library.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD);
+            if !handle.is_null() {
+                let found = dlsym(handle, name.as_ptr());
+                if !found.is_null() {
+                    return found;
+                }
+            }
+        }
+    }
+    ptr::null()
+}
+
+/// A function of the runtime: its weak reference, or else what [`look_up`] finds, or null.
+#[cold]
+#[inline(never)]
+fn runtime(linked: Function, name: &CStr) -> Function {
+    if linked.is_null() { look_up(name) } else { linked }
+}
+
+/// The program's new-handler, or null.
+pub extern "C" fn handler() -> Function {
+    // SAFETY: the type of `std::get_new_handler()`; null is None.
+    let get: Option<unsafe extern "C" fn() -> Function> =
+        unsafe { mem::transmute(runtime(weak!("_ZSt15get_new_handlerv"), c"_ZSt15get_new_handlerv")) };
+    // SAFETY: it has no preconditions, and throws nothing.
+    get.map_or(ptr::null(), |get| unsafe { get() })
+}
+
+/// libstdc++'s personality routine, for the table of the nothrow stub; null as long as it wasn't needed, and the
+/// unwinder takes null for "this frame has no handler".
+pub static PERSONALITY: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+
+/// [`handler`] for one who is going to catch what it throws.
+pub extern "C" fn handler_nothrow() -> Function {
+    let handler = handler();
+    if !handler.is_null() && PERSONALITY.load(Relaxed).is_null() {
+        PERSONALITY
+            .store(runtime(weak!("__gxx_personality_v0"), c"__gxx_personality_v0").cast_mut(), Relaxed);
+    }
+    handler
+}
+
+/// The end of `catch (...) {}` for an exception that the nothrow stub caught.
+pub extern "C" fn swallow(exception: *mut c_void) {
+    // SAFETY: the types of the functions of that name; null is None.
+    let (begin, end) = unsafe {
+        let begin: Option<unsafe extern "C" fn(*mut c_void) -> *mut c_void> =
+            mem::transmute(runtime(weak!("__cxa_begin_catch"), c"__cxa_begin_catch"));
+        let end: Option<unsafe extern "C" fn()> =
+            mem::transmute(runtime(weak!("__cxa_end_catch"), c"__cxa_end_catch"));
+        (begin, end)
+    };
+    if let (Some(begin), Some(end)) = (begin, end) {
+        // SAFETY: the personality routine handed over this exception, and this is the one catch of it.
+        unsafe {
+            begin(exception);
+            end();
+        }
+    }
+}
+
+/// The address of `std::__throw_bad_alloc()`. Without one the process ends here: the standard leaves no other way.
+pub extern "C" fn thrower() -> Function {
+    let thrower = runtime(weak!("_ZSt17__throw_bad_allocv"), c"_ZSt17__throw_bad_allocv");
+    if thrower.is_null() {
+        Line::new()
+            .text("operator new is out of memory, and there is no C++ runtime in this process that could throw bad_alloc")
+            .abort();
+    }
+    thrower
+}

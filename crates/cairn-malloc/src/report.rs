@@ -1,0 +1,182 @@
+//! The reports on the heap: the readable one (`malloc_stats`, `CAIRN_STATS=1`) and the machine's (`CAIRN_STATS=<path>`),
+//! and the end of the process, when `CAIRN_STATS` asks for one of them.
+//!
+//! The machine's report is made of lines `key value`, and one line for each size class that has slabs:
+//! ```text
+//!   class <block_size> <live_blocks> <bin_blocks> <stack_blocks> <slab_free_blocks> <uncarved_blocks> <slab_bytes>
+//! ```
+//! The last line is `end`; without it the report is not whole. `cairn run --stats` reads it.
+//!
+//! A program that ends by `_exit` or by a signal writes no report.
+
+use crate::text::{Sink, Text};
+use cairn_alloc::engine;
+use cairn_alloc::statistics::{ClassStatistics, Statistics};
+use cairn_core::fault::Line;
+use cairn_core::os::{self, page_size};
+use core::ffi::{c_char, c_int};
+use core::ptr;
+use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering::Relaxed};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Where the readable report goes at exit, or -1.
+static DESCRIPTOR: AtomicI32 = AtomicI32::new(-1);
+/// The file that the machine's report goes to at exit (a copy: programs overwrite their environment), or null.
+static PATH: AtomicPtr<c_char> = AtomicPtr::new(ptr::null_mut());
+/// The one whose child reports, or 0 if every process does.
+static PARENT: AtomicI32 = AtomicI32::new(0);
+
+/// Takes `CAIRN_STATS` and `CAIRN_STATS_PARENT` (0: none); called once, at start.
+pub fn at_exit(wish: &[u8], parent: c_int) {
+    // SAFETY: getppid has no preconditions.
+    if wish.is_empty() || wish == b"0" || (parent != 0 && parent != unsafe { libc::getppid() }) {
+        return;
+    }
+    PARENT.store(parent, Relaxed);
+    if wish != b"1" {
+        PATH.store(absolute(wish), Relaxed);
+        return;
+    }
+    // A copy, because well-behaved programs close stderr in an exit handler; above the numbers that shells use.
+    // SAFETY: fcntl makes a new descriptor and touches no other.
+    let copy = unsafe { libc::fcntl(libc::STDERR_FILENO, libc::F_DUPFD_CLOEXEC, 100) };
+    DESCRIPTOR.store(if copy < 0 { libc::STDERR_FILENO } else { copy }, Relaxed);
+}
+
+/// A copy of the path that stays valid when the working directory changes; null, after a warning, if that can't be.
+fn absolute(path: &[u8]) -> *mut c_char {
+    const ROOM: usize = 2 * libc::PATH_MAX as usize;
+    let Some(memory) = os::map_zeroed(ROOM) else { return ptr::null_mut() };
+    // SAFETY: a fresh mapping of that length, owned by nobody else, that reads as zero.
+    let copy = unsafe { core::slice::from_raw_parts_mut(memory.as_ptr(), ROOM) };
+    let mut len = 0;
+    if path[0] != b'/' {
+        // SAFETY: the buffer is that long.
+        if unsafe { libc::getcwd(copy.as_mut_ptr().cast(), libc::PATH_MAX as usize) }.is_null() {
+            copy[0] = b'.';
+        }
+        while copy[len] != 0 {
+            len += 1;
+        }
+        copy[len] = b'/';
+        len += 1;
+    }
+    if len + path.len() >= ROOM {
+        Line::new().text("CAIRN_STATS: the path is too long, there will be no report").print();
+        return ptr::null_mut();
+    }
+    copy[len..len + path.len()].copy_from_slice(path);
+    copy.as_mut_ptr().cast()
+}
+
+/// The end of the process (or `dlclose`): after the handlers of `atexit`.
+extern "C" fn end() {
+    let descriptor = DESCRIPTOR.load(Relaxed);
+    let path = PATH.load(Relaxed);
+    if descriptor < 0 && path.is_null() {
+        return;
+    }
+    let parent = PARENT.load(Relaxed);
+    // SAFETY: getppid has no preconditions. A forked child has another parent than the process that was asked.
+    if parent != 0 && parent != unsafe { libc::getppid() } {
+        return;
+    }
+    if path.is_null() {
+        readable(&mut Text::to(Sink::Descriptor(descriptor)), &engine::statistics());
+        return;
+    }
+    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_CLOEXEC;
+    // SAFETY: `path` is a C string that `absolute` made.
+    let file = unsafe { libc::open(path, flags, 0o644) };
+    if file < 0 {
+        Line::new().text("CAIRN_STATS: the file for the report can't be written").print();
+        return;
+    }
+    machine(&mut Text::to(Sink::Descriptor(file)), &engine::statistics());
+    // SAFETY: opened above, and nobody else knows it.
+    unsafe { libc::close(file) };
+}
+
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static END: extern "C" fn() = end;
+
+/// The sum of a figure over all classes.
+#[inline(never)]
+pub fn sum(heap: &Statistics, of: fn(&ClassStatistics) -> usize) -> usize {
+    heap.classes.iter().map(of).sum()
+}
+
+/// Writes the report for people.
+#[cold]
+#[inline(never)]
+pub fn readable(text: &mut Text, heap: &Statistics) {
+    // SAFETY: getpid has no preconditions.
+    let process = unsafe { libc::getpid() } as usize;
+    let live_blocks = heap.large_blocks + sum(heap, |class| class.live_blocks);
+    text.words("cairn ").words(VERSION).words(" in process ").number(process).words(", bytes\n");
+    text.words("  the program holds     ").column(heap.live_bytes(), 14);
+    text.words("  in ")
+        .number(live_blocks)
+        .words(" blocks, ")
+        .number(heap.large_blocks)
+        .words(" of them large (");
+    text.number(heap.large_bytes).words(" bytes)\n");
+    text.words("  free in thread bins   ").column(sum(heap, |c| c.bin_blocks * c.block_size), 14);
+    text.words("  of ").number(heap.threads).words(" threads\n");
+    row(text, "  free between threads  ", sum(heap, |c| c.stack_blocks * c.block_size));
+    row(text, "  free in slabs         ", sum(heap, |c| c.slab_free_blocks * c.block_size));
+    row(text, "  slabs never used yet  ", sum(heap, |c| c.uncarved_blocks * c.block_size));
+    row(text, "  free, maybe resident  ", heap.free_dirty_bytes);
+    row(text, "  free, not resident    ", heap.free_clean_bytes);
+    row(text, "  Cairn's own records   ", heap.metadata_bytes);
+    row(text, "  committed             ", heap.committed_bytes);
+    row(text, "  reserved addresses    ", heap.reserved_bytes);
+    row(text, "  given back so far     ", heap.purged_bytes);
+    text.words("  block size         live      in bins    in stacks     in slabs     unused   slab bytes\n");
+    for class in heap.classes.iter().filter(|class| class.slab_bytes > 0) {
+        text.column(class.block_size, 12).column(class.live_blocks, 13).column(class.bin_blocks, 13);
+        text.column(class.stack_blocks, 13).column(class.slab_free_blocks, 13);
+        text.column(class.uncarved_blocks, 11).column(class.slab_bytes, 13).words("\n");
+    }
+}
+
+#[inline(never)]
+fn row(text: &mut Text, what: &str, bytes: usize) {
+    text.words(what).column(bytes, 14).words("\n");
+}
+
+/// Writes the report for programs.
+#[cold]
+#[inline(never)]
+fn machine(text: &mut Text, heap: &Statistics) {
+    text.words("version ").words(VERSION).words("\n");
+    // SAFETY: getpid has no preconditions.
+    text.line("pid", unsafe { libc::getpid() } as usize);
+    text.line("page_size", page_size());
+    text.line("reserved_bytes", heap.reserved_bytes);
+    text.line("committed_bytes", heap.committed_bytes);
+    text.line("metadata_bytes", heap.metadata_bytes);
+    text.line("large_blocks", heap.large_blocks);
+    text.line("large_bytes", heap.large_bytes);
+    text.line("free_dirty_bytes", heap.free_dirty_bytes);
+    text.line("free_clean_bytes", heap.free_clean_bytes);
+    text.line("purged_bytes", heap.purged_bytes);
+    text.line("threads", heap.threads);
+    for class in heap.classes.iter().filter(|class| class.slab_bytes > 0) {
+        text.words("class ").number(class.block_size);
+        for count in [
+            class.live_blocks,
+            class.bin_blocks,
+            class.stack_blocks,
+            class.slab_free_blocks,
+            class.uncarved_blocks,
+            class.slab_bytes,
+        ] {
+            text.words(" ").number(count);
+        }
+        text.words("\n");
+    }
+    text.words("end\n");
+}

@@ -1,0 +1,186 @@
+//! The start of the process: settings from the environment.
+//!
+//! Runs as a constructor, long after the first malloc (the dynamic loader's own). So settings begin with their defaults and change
+//! here, while there is one thread. Without a `CAIRN_` variable this costs one comparison for each variable; no memory is
+//! allocated, nothing is looked up, nothing is asked of the kernel.
+//!
+//! | variable | |
+//! |---|---|
+//! | those of `cairn_alloc::settings` | whole numbers in a range |
+//! | CAIRN_STATS | `1`: a readable report on stderr at exit; a path: the machine's report in that file |
+//! | CAIRN_STATS_PARENT | a process number: only its children write the report |
+//! | CAIRN_LIBRARY | for the program `cairn`; ignored here |
+//!
+//! A program with more rights than its user (set-user-ID, file capabilities) ignores them all.
+
+use crate::report;
+use crate::text::{Sink, Text};
+use cairn_alloc::engine;
+use cairn_alloc::settings::{PURGE_THREAD, SETTINGS, Setting};
+use cairn_core::fault::Line;
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::mem::MaybeUninit;
+use core::ptr;
+
+const PREFIX: &[u8] = b"CAIRN_";
+/// Variables that are no settings of the engine.
+const OTHERS: [&str; 3] = ["CAIRN_STATS", "CAIRN_STATS_PARENT", "CAIRN_LIBRARY"];
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static START: extern "C" fn(c_int, *const *const c_char, *const *const c_char) = start;
+
+#[cfg(target_env = "gnu")]
+extern "C" fn start(_argc: c_int, _argv: *const *const c_char, environment: *const *const c_char) {
+    // SAFETY: glibc passes the environment to the constructors of programs and shared objects alike: an array of C
+    // strings that ends with null.
+    unsafe { read(environment) }
+}
+
+#[cfg(not(target_env = "gnu"))]
+extern "C" fn start(_: c_int, _: *const *const c_char, _: *const *const c_char) {
+    unsafe extern "C" {
+        static environ: *const *const c_char;
+    }
+    // SAFETY: other C libraries pass nothing, but have set `environ` by now. One thread runs.
+    unsafe { read(environ) }
+}
+
+/// # Safety
+/// `environment` is null or an array of C strings that ends with null.
+unsafe fn read(mut environment: *const *const c_char) {
+    let mut mine = Mine { stats: b"", parent: 0 };
+    if environment.is_null() {
+        return;
+    }
+    // SAFETY: the caller's array: its end is null, and each entry before it is a C string.
+    unsafe {
+        while !(*environment).is_null() {
+            if has_prefix(*environment) {
+                mine.take(CStr::from_ptr(*environment).to_bytes());
+            }
+            environment = environment.add(1);
+        }
+    }
+    if !mine.stats.is_empty() {
+        report::at_exit(mine.stats, mine.parent);
+    }
+    if PURGE_THREAD.get() == 1 {
+        start_purge_thread();
+    }
+}
+
+/// # Safety
+/// `entry` is a C string.
+unsafe fn has_prefix(entry: *const c_char) -> bool {
+    // SAFETY: a byte is read only if those before it are the prefix's, none of which is the string's end.
+    PREFIX.iter().enumerate().all(|(at, &byte)| unsafe { *entry.add(at) } as u8 == byte)
+}
+
+/// What is known when all variables were read.
+struct Mine<'a> {
+    stats: &'a [u8],
+    parent: c_int,
+}
+
+impl<'a> Mine<'a> {
+    /// Takes `CAIRN_NAME=value`.
+    #[cold]
+    fn take(&mut self, entry: &'a [u8]) {
+        // SAFETY: getauxval has no preconditions.
+        if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
+            return;
+        }
+        let Some(middle) = entry.iter().position(|&byte| byte == b'=') else { return };
+        let (name, value) = (&entry[..middle], &entry[middle + 1..]);
+        if let Some(setting) = SETTINGS.iter().find(|setting| setting.name.as_bytes() == name) {
+            if !number(value).is_some_and(|value| setting.set(value)) {
+                warn_of_value(setting, value);
+            }
+        } else if name == b"CAIRN_STATS" {
+            self.stats = value;
+        } else if name == b"CAIRN_STATS_PARENT" {
+            self.parent = number(value).and_then(|parent| c_int::try_from(parent).ok()).unwrap_or(0);
+        } else if !OTHERS.iter().any(|other| other.as_bytes() == name) {
+            warn_of_name(name);
+        }
+    }
+}
+
+/// A whole number in decimal digits, and nothing else.
+fn number(text: &[u8]) -> Option<usize> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0usize, |number, &byte| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 { None } else { number.checked_mul(10)?.checked_add(digit.into()) }
+    })
+}
+
+fn warn_of_name(name: &[u8]) {
+    let text = &mut Text::to(Sink::Descriptor(libc::STDERR_FILENO));
+    text.words("cairn: unknown setting ").shown(name).words(" ignored (known:");
+    for known in SETTINGS.iter().map(|setting| setting.name).chain(OTHERS) {
+        text.words(" ").words(known);
+    }
+    text.words(")\n");
+}
+
+fn warn_of_value(setting: &Setting, value: &[u8]) {
+    let text = &mut Text::to(Sink::Descriptor(libc::STDERR_FILENO));
+    text.words("cairn: ")
+        .words(setting.name)
+        .words("=")
+        .shown(value)
+        .words(" ignored: it takes a whole number from ");
+    text.number(setting.min).words(" to ").number(setting.max).words("\n");
+}
+
+/// Starts the thread that gives pages back while the program is idle.
+///
+/// It ends with the process. A forked child doesn't have it (threads don't survive fork) and gets none: starting threads in a
+/// child of fork isn't allowed to most programs, and a child that calls exec gets its own.
+#[cold]
+fn start_purge_thread() {
+    const STACK: usize = 64 * 1024;
+    // SAFETY: the attribute and signal records are written before they are read, and outlive the calls that take them.
+    // The thread runs `purge_for_ever`, which uses nothing of this frame.
+    let failure = unsafe {
+        let mut attributes = MaybeUninit::<libc::pthread_attr_t>::zeroed();
+        let mut blocked = MaybeUninit::<libc::sigset_t>::zeroed();
+        let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
+        let mut thread = MaybeUninit::<libc::pthread_t>::zeroed();
+        libc::pthread_attr_init(attributes.as_mut_ptr());
+        libc::pthread_attr_setdetachstate(attributes.as_mut_ptr(), libc::PTHREAD_CREATE_DETACHED);
+        libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), STACK);
+        // The program's signals are for the program's threads. A thread inherits the mask of its creator.
+        libc::sigfillset(blocked.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, blocked.as_ptr(), before.as_mut_ptr());
+        let (thread, null) = (thread.as_mut_ptr(), ptr::null_mut());
+        let mut failure = libc::pthread_create(thread, attributes.as_ptr(), purge_for_ever, null);
+        if failure == libc::EINVAL {
+            // A program with much static thread-local storage needs larger stacks; let the C library choose.
+            libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), 1 << 20);
+            failure = libc::pthread_create(thread, attributes.as_ptr(), purge_for_ever, null);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
+        libc::pthread_attr_destroy(attributes.as_mut_ptr());
+        failure
+    };
+    if failure != 0 {
+        let line = Line::new().text("CAIRN_PURGE_THREAD: no thread could be started (error ");
+        line.number(failure as usize)
+            .text("); pages are given back only while the program allocates")
+            .print();
+    }
+}
+
+extern "C" fn purge_for_ever(_: *mut c_void) -> *mut c_void {
+    let pause = libc::timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+    loop {
+        // SAFETY: the record is readable, and nobody asks for the rest of an interrupted pause.
+        unsafe { libc::nanosleep(&pause, ptr::null_mut()) };
+        engine::purge_step();
+    }
+}
