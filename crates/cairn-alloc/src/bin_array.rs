@@ -36,6 +36,8 @@ pub struct Cold {
     slots: u16,
     /// Times the bin was empty or full since its capacity last changed.
     pub misses: u8,
+    /// Whether the bin was full since it last grew or was empty.
+    pub overflowed: bool,
     /// `top` when the bin was last looked at, to see whether it is in use.
     seen: u32,
 }
@@ -145,17 +147,13 @@ impl Bin {
         count
     }
 
-    /// Takes the oldest blocks out, as many as `out` holds or there are; returns how many.
+    /// Takes the newest blocks out, as many as `out` holds or there are; returns how many.
     pub fn drain(&self, cold: &Cold, out: &mut [*mut u8]) -> usize {
-        let len = self.len(cold);
-        let count = out.len().min(len);
-        let base = cold.base.load(Relaxed);
-        // SAFETY: the bin's first `len` slots are ours.
-        unsafe {
-            ptr::copy_nonoverlapping(base, out.as_mut_ptr(), count);
-            ptr::copy(base.add(count), base, len - count);
-        }
-        self.top.store(base.wrapping_add(len - count), Relaxed);
+        let count = out.len().min(self.len(cold));
+        let top = self.own_top().wrapping_sub(count);
+        // SAFETY: the `count` slots below the old top hold blocks of ours.
+        unsafe { ptr::copy_nonoverlapping(top, out.as_mut_ptr(), count) };
+        self.top.store(top, Relaxed);
         count
     }
 
@@ -169,7 +167,7 @@ impl Bin {
 impl Cold {
     /// For a bin without an array.
     pub const fn nothing() -> Cold {
-        Cold { base: AtomicPtr::new(NULL_END), slots: 0, misses: 0, seen: 0 }
+        Cold { base: AtomicPtr::new(NULL_END), slots: 0, misses: 0, overflowed: false, seen: 0 }
     }
 }
 

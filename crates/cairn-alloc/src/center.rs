@@ -12,9 +12,11 @@
 //! Lock order: class, then records, then pages.
 
 use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use cairn_core::hint;
 use cairn_core::lock::Lock;
 
 use crate::class::{CLASS_COUNT, GRANULE, SHAPES};
@@ -23,7 +25,7 @@ use crate::fault;
 use crate::records;
 use crate::region;
 use crate::slab::Slab;
-use crate::transfer::{Batch, BatchId, BatchPool, TransferStack};
+use crate::transfer::{BATCH_MAX, Batch, BatchId, BatchPool, TransferStack};
 
 /// Lists of slabs by fullness; the last is the fullest.
 const LISTS: usize = 4;
@@ -113,17 +115,27 @@ impl Center {
         })
     }
 
-    /// Puts blocks back into their slabs. A block that does not belong there ends the process with a message.
+    /// Puts at most [`BATCH_MAX`] blocks back into their slabs. A block that does not belong there ends the process with a message.
     pub fn flush(&self, class: usize, blocks: &[*mut u8]) {
+        /// How many blocks ahead the bitmap is asked for: a few cache misses' worth of work.
+        const AHEAD: usize = 6;
+        let mut slabs = [const { MaybeUninit::<Slab>::uninit() }; BATCH_MAX];
+        for (slab, &block) in slabs.iter_mut().zip(blocks) {
+            hint::prefetch(slab.write(judge(block, class)).descriptor());
+        }
+        // SAFETY: at most BATCH_MAX blocks come, and for each the slab was written.
+        let slabs = unsafe { slabs[..blocks.len()].assume_init_ref() };
         self.locked(|state| {
-            for &block in blocks {
-                let slab = judge(block, class);
-                if let Err(fault) = slab.put(block.addr()) {
+            for (i, (&slab, &block)) in slabs.iter().zip(blocks).enumerate() {
+                if let Some(ahead) = slabs.get(i + AHEAD) {
+                    ahead.prefetch_bit(blocks[i + AHEAD].addr());
+                }
+                if let Err(fault) = slab.put(block.addr(), class) {
                     fault::report(fault, block.addr(), class);
                 }
-                state.free += 1;
                 state.place(slab, class);
             }
+            state.free = state.free.wrapping_add(blocks.len());
         });
     }
 
@@ -269,7 +281,8 @@ impl State {
         if slab.is_empty() {
             let carved = usize::from(slab.body().carved);
             self.carved -= carved;
-            self.free -= carved;
+            // What a flush puts back it counts at its end, so this may pass through zero.
+            self.free = self.free.wrapping_sub(carved);
             self.slabs -= 1;
             slab.retire();
         } else {

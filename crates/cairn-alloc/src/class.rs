@@ -121,7 +121,7 @@ pub struct Shape {
     /// Granules of a slab.
     pub granules: u8,
     /// The greatest number of blocks that a bin holds.
-    pub bin_max: u8,
+    pub bin_max: u16,
     /// `ceil(2^26 / blocks)`: turns a number of blocks into quarters of the slab.
     quarters: u32,
     /// `ceil(2^40 / size)`: turns an offset in the slab into a block index by a multiplication.
@@ -133,7 +133,7 @@ const RECIPROCAL_SHIFT: u32 = 40;
 /// A slab of large blocks has room for at least this many.
 const SLAB_BLOCKS_MIN: usize = 8;
 /// A bin holds at most this many blocks,
-const BIN_BLOCKS_MAX: usize = 127;
+const BIN_BLOCKS_MAX: usize = 2047;
 /// and at most this many bytes (but always two blocks).
 const BIN_BYTES_MAX: usize = 64 * 1024;
 
@@ -153,7 +153,7 @@ impl Shape {
             size: size as u32,
             blocks: (granules * GRANULE / size) as u16,
             granules: granules as u8,
-            bin_max: bin_max as u8,
+            bin_max: bin_max as u16,
             quarters: (1u32 << QUARTERS_SHIFT).div_ceil((granules * GRANULE / size) as u32),
             reciprocal: (1u64 << RECIPROCAL_SHIFT).div_ceil(size as u64),
         }

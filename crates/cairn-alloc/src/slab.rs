@@ -12,7 +12,7 @@
 
 use core::ptr;
 
-use cairn_core::os;
+use cairn_core::{hint, os};
 
 use crate::class::{GRANULE, SHAPES, Shape};
 use crate::descriptor::{Body, Descriptor, Holes, Kind, NO_LIST, SlabBody};
@@ -174,10 +174,17 @@ impl Slab {
         count
     }
 
-    /// Puts a block back.
+    /// Asks for the cache line of a block's bit. Harmless for any address: what is read is the slab's own descriptor.
     #[inline]
-    pub fn put(self, address: usize) -> Result<(), Fault> {
-        let (shape, body) = (self.shape(), self.body());
+    pub fn prefetch_bit(self, address: usize) {
+        let block = self.shape().index_of(address.wrapping_sub(self.start().addr()));
+        hint::prefetch(self.body().bitmap.wrapping_add(block / 64));
+    }
+
+    /// Puts a block of `class`, which is the slab's, back.
+    #[inline]
+    pub fn put(self, address: usize, class: usize) -> Result<(), Fault> {
+        let (shape, body) = (&SHAPES[class], self.body());
         let offset = address - self.start().addr();
         let block = shape.index_of(offset);
         if block * shape.size as usize != offset {

@@ -78,6 +78,13 @@ const MISSES_PER_TICK: usize = 64;
 /// Misses of one bin until it grows.
 const MISSES_TO_GROW: u8 = 2;
 
+/// Why a bin could not do its work.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Miss {
+    Empty,
+    Full,
+}
+
 /// The lock of births, for fork.
 pub fn lock() -> &'static Lock {
     &BIRTH
@@ -134,7 +141,7 @@ pub fn allocate(class: usize) -> *mut u8 {
     if !block.is_null() {
         return block;
     }
-    let capacity = heap.adapt(class);
+    let capacity = heap.adapt(class, Miss::Empty);
     if capacity == 0 {
         return allocate_directly(class);
     }
@@ -162,7 +169,7 @@ pub fn free(class: usize, block: *mut u8) {
     if bin.push(block) {
         return;
     }
-    let capacity = heap.adapt(class);
+    let capacity = heap.adapt(class, Miss::Full);
     if !bin.push(block) {
         if bin.len(heap.cold(class)) > 0 {
             heap.hand_over(class, capacity.div_ceil(2));
@@ -182,13 +189,18 @@ impl Heap {
         unsafe { &mut (*self.cold.get())[class] }
     }
 
-    /// A bin missed: lets it grow if it keeps missing and there is room; returns its capacity in blocks.
-    fn adapt(&self, class: usize) -> usize {
+    /// A bin missed: lets it grow if that would have helped and there is room; returns its capacity in blocks.
+    ///
+    /// Up to a batch or two a larger bin saves trips to the center in any case. Beyond that it helps only if
+    /// the bin is empty now and was full before: then what it had to give away would have served this request.
+    fn adapt(&self, class: usize, miss: Miss) -> usize {
         let (bin, cold, shape) = (&self.bins[class], self.cold(class), &SHAPES[class]);
         let capacity = bin.capacity(cold);
-        cold.misses += 1;
-        if (capacity > 0 && cold.misses < MISSES_TO_GROW) || capacity >= usize::from(shape.bin_max) {
-            cold.misses = cold.misses.min(MISSES_TO_GROW);
+        cold.misses = cold.misses.saturating_add(1);
+        let swings = miss == Miss::Empty && cold.overflowed;
+        cold.overflowed = miss == Miss::Full || (cold.overflowed && !swings);
+        let grows = capacity == 0 || if capacity < BATCH_MAX { cold.misses >= MISSES_TO_GROW } else { swings };
+        if !grows || capacity >= usize::from(shape.bin_max) {
             return capacity;
         }
         cold.misses = 0;
@@ -218,7 +230,7 @@ impl Heap {
         CAPACITY_BYTES.fetch_sub(bytes, Relaxed);
     }
 
-    /// Hands the `count` oldest blocks of a bin over: to the transfer stack if they make a batch and it has room,
+    /// Hands the `count` newest blocks of a bin over (the oldest would leave a gap to close): to the transfer stack if they make a batch and it has room,
     /// else to their slabs.
     fn hand_over(&self, class: usize, count: usize) {
         let mut blocks = [ptr::null_mut(); BATCH_MAX];
