@@ -16,16 +16,17 @@ struct Shown {
     help: &'static str,
 }
 
-/// Variables that hold no number; the first is for people, the others are between `cairn run --stats` and the library.
+/// Variables that hold no number in a range.
 const OTHERS: [(&str, &str); 3] = [
     (crate::library::VARIABLE, "path of the libcairn.so that `cairn run` preloads instead of its own"),
     (
         "CAIRN_STATS",
-        "file to which the library writes a heap report when the program ends (set by `cairn run --stats`)",
+        "1 prints what the heap holds to stderr when a program ends; a path gets the same as lines for programs \
+         (`cairn run --stats` sets it)",
     ),
     (
         "CAIRN_STATS_PARENT",
-        "process whose direct child alone writes that report (set by `cairn run --stats`)",
+        "a process number: only a direct child of that process reports (`cairn run --stats` sets it to its own)",
     ),
 ];
 

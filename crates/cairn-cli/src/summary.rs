@@ -28,6 +28,10 @@ pub struct Summary {
     major_faults: u64,
     voluntary_switches: u64,
     involuntary_switches: u64,
+    /// Bytes of all blocks that the program held at the end.
+    live_bytes: Option<u64>,
+    /// How many blocks these are.
+    live_blocks: Option<u64>,
     heap: Option<Heap>,
     /// Why there is no heap.
     heap_missing: Option<String>,
@@ -63,6 +67,8 @@ impl Summary {
             major_faults: usage.major_faults,
             voluntary_switches: usage.voluntary_switches,
             involuntary_switches: usage.involuntary_switches,
+            live_bytes: heap.as_ref().map(|heap| heap.live().0),
+            live_blocks: heap.as_ref().map(|heap| heap.live().1),
             heap,
             heap_missing,
         }
@@ -214,6 +220,7 @@ mod tests {
         assert_eq!(value["command"][1], "a b");
         assert_eq!(value["exit_status"], 3);
         assert_eq!(value["peak_rss_bytes"], 3 << 20);
+        assert_eq!(value["live_blocks"], 102);
         assert_eq!(value["heap"]["classes"][0]["live_blocks"], 100);
         assert!(value["signal"].is_null() && value["heap_missing"].is_null());
     }
