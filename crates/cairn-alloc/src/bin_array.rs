@@ -99,7 +99,7 @@ impl Bin {
     /// `cold` belongs to this bin.
     pub unsafe fn peek(&self, cold: *const Cold, most: usize) -> usize {
         // SAFETY: only the atomic field is touched.
-        let base = unsafe { (*(&raw const (*cold).base)).load(Relaxed) };
+        let base = unsafe { (*cold).base.load(Relaxed) };
         let len = self.top.load(Relaxed).addr().wrapping_sub(base.addr()) / size_of::<Slot>();
         if len <= most { len } else { 0 }
     }

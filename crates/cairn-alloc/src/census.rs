@@ -11,7 +11,7 @@ pub fn take(into: &mut Statistics) {
     for (class, shape) in SHAPES.iter().enumerate().skip(1) {
         let totals = center::of(class).totals(class);
         let in_bins = thread::blocks_in_bins(class);
-        let blocks = totals.slabs * usize::from(shape.blocks);
+        let blocks = totals.slabs * shape.blocks as usize;
         into.classes[class] = ClassStatistics {
             block_size: block_size(class),
             live_blocks: totals.carved.saturating_sub(totals.free + totals.stacked + in_bins),

@@ -12,11 +12,9 @@
 //! Lock order: class, then records, then pages.
 
 use core::cell::UnsafeCell;
-use core::mem::MaybeUninit;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use cairn_core::hint;
 use cairn_core::lock::Lock;
 
 use crate::class::{CLASS_COUNT, GRANULE, SHAPES};
@@ -25,7 +23,7 @@ use crate::fault;
 use crate::records;
 use crate::region;
 use crate::slab::Slab;
-use crate::transfer::{BATCH_MAX, Batch, BatchId, BatchPool, TransferStack};
+use crate::transfer::{Batch, BatchId, BatchPool, TransferStack};
 
 /// Lists of slabs by fullness; the last is the fullest.
 const LISTS: usize = 4;
@@ -77,7 +75,7 @@ pub fn locks() -> impl DoubleEndedIterator<Item = &'static Lock> {
 #[inline]
 fn list_for(available: usize, class: usize) -> u8 {
     let shape = &SHAPES[class];
-    if available == 0 { NO_LIST } else { shape.quarters(usize::from(shape.blocks) - available) as u8 }
+    if available == 0 { NO_LIST } else { shape.quarters(shape.blocks as usize - available) as u8 }
 }
 
 impl Center {
@@ -105,7 +103,7 @@ impl Center {
                 let Some(slab) = state.fullest().or_else(|| state.add(class)) else { break };
                 let carved = slab.body().carved;
                 let taken = slab.take(&mut out[count..]);
-                let fresh = usize::from(slab.body().carved - carved);
+                let fresh = (slab.body().carved - carved) as usize;
                 state.carved += fresh;
                 state.free -= taken - fresh;
                 count += taken;
@@ -115,27 +113,22 @@ impl Center {
         })
     }
 
-    /// Puts at most [`BATCH_MAX`] blocks back into their slabs. A block that does not belong there ends the process with a message.
+    /// Puts blocks back into their slabs. A block that does not belong there ends the process with a message.
     pub fn flush(&self, class: usize, blocks: &[*mut u8]) {
-        /// How many blocks ahead the bitmap is asked for: a few cache misses' worth of work.
-        const AHEAD: usize = 6;
-        let mut slabs = [const { MaybeUninit::<Slab>::uninit() }; BATCH_MAX];
-        for (slab, &block) in slabs.iter_mut().zip(blocks) {
-            hint::prefetch(slab.write(judge(block, class)).descriptor());
-        }
-        // SAFETY: at most BATCH_MAX blocks come, and for each the slab was written.
-        let slabs = unsafe { slabs[..blocks.len()].assume_init_ref() };
         self.locked(|state| {
-            for (i, (&slab, &block)) in slabs.iter().zip(blocks).enumerate() {
-                if let Some(ahead) = slabs.get(i + AHEAD) {
-                    ahead.prefetch_bit(blocks[i + AHEAD].addr());
+            let mut rest = blocks;
+            while let Some(&first) = rest.first() {
+                // Blocks that are freed together were mostly allocated together: whole runs lie in one slab.
+                let slab = judge(first, class);
+                match slab.put_run(rest, class) {
+                    Ok(count) => {
+                        state.free += count;
+                        state.place(slab, class);
+                        rest = &rest[count..];
+                    }
+                    Err((fault, block)) => fault::report(fault, block.addr(), class),
                 }
-                if let Err(fault) = slab.put(block.addr(), class) {
-                    fault::report(fault, block.addr(), class);
-                }
-                state.place(slab, class);
             }
-            state.free = state.free.wrapping_add(blocks.len());
         });
     }
 
@@ -279,10 +272,9 @@ impl State {
     fn replace(&mut self, slab: Slab, list: u8) {
         self.unlink(slab);
         if slab.is_empty() {
-            let carved = usize::from(slab.body().carved);
+            let carved = slab.body().carved as usize;
             self.carved -= carved;
-            // What a flush puts back it counts at its end, so this may pass through zero.
-            self.free = self.free.wrapping_sub(carved);
+            self.free -= carved;
             self.slabs -= 1;
             slab.retire();
         } else {

@@ -117,7 +117,7 @@ pub struct Shape {
     /// Bytes of a block.
     pub size: u32,
     /// Blocks of a slab.
-    pub blocks: u16,
+    pub blocks: u32,
     /// Granules of a slab.
     pub granules: u8,
     /// The greatest number of blocks that a bin holds.
@@ -151,7 +151,7 @@ impl Shape {
         let bin_max = if fit > BIN_BLOCKS_MAX { BIN_BLOCKS_MAX } else { fit };
         Shape {
             size: size as u32,
-            blocks: (granules * GRANULE / size) as u16,
+            blocks: (granules * GRANULE / size) as u32,
             granules: granules as u8,
             bin_max: bin_max as u16,
             quarters: (1u32 << QUARTERS_SHIFT).div_ceil((granules * GRANULE / size) as u32),

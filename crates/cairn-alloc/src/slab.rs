@@ -12,7 +12,7 @@
 
 use core::ptr;
 
-use cairn_core::{hint, os};
+use cairn_core::os;
 
 use crate::class::{GRANULE, SHAPES, Shape};
 use crate::descriptor::{Body, Descriptor, Holes, Kind, NO_LIST, SlabBody};
@@ -130,7 +130,7 @@ impl Slab {
     /// Blocks that can be taken from it.
     #[inline]
     pub fn available(self) -> usize {
-        usize::from(self.body().free) + usize::from(self.shape().blocks - self.body().carved)
+        (self.body().free + self.shape().blocks - self.body().carved) as usize
     }
 
     /// Whether no block of it is live.
@@ -144,7 +144,7 @@ impl Slab {
         let (shape, start, body) = (self.shape(), self.start(), self.body());
         let size = shape.size as usize;
         let mut count = 0;
-        let mut word = usize::from(body.first_word);
+        let mut word = body.first_word as usize;
         while count < out.len() && body.free > 0 {
             // SAFETY: as long as `free` is above 0 there is a set bit at or after `first_word`.
             let bits = unsafe { &mut *body.bitmap.add(word) };
@@ -159,10 +159,10 @@ impl Slab {
                 word += 1;
             }
         }
-        body.first_word = word as u16;
+        body.first_word = word as u32;
         body.holes = Holes::Stirred;
         while count < out.len() && body.carved < shape.blocks {
-            let block = usize::from(body.carved);
+            let block = body.carved as usize;
             if block.is_multiple_of(64) {
                 // SAFETY: the bitmap has a word for each 64 blocks; from here on this one counts.
                 unsafe { *body.bitmap.add(block / 64) = 0 };
@@ -174,36 +174,45 @@ impl Slab {
         count
     }
 
-    /// Asks for the cache line of a block's bit. Harmless for any address: what is read is the slab's own descriptor.
+    /// Puts blocks of `class`, which is the slab's, back: the first one, which lies in the slab, and those after it up to
+    /// the first that does not. Returns how many; or the fault, the block, and nothing after it done.
     #[inline]
-    pub fn prefetch_bit(self, address: usize) {
-        let block = self.shape().index_of(address.wrapping_sub(self.start().addr()));
-        hint::prefetch(self.body().bitmap.wrapping_add(block / 64));
-    }
-
-    /// Puts a block of `class`, which is the slab's, back.
-    #[inline]
-    pub fn put(self, address: usize, class: usize) -> Result<(), Fault> {
-        let (shape, body) = (&SHAPES[class], self.body());
-        let offset = address - self.start().addr();
-        let block = shape.index_of(offset);
-        if block * shape.size as usize != offset {
-            return Err(Fault::Interior);
+    pub fn put_run(self, blocks: &[*mut u8], class: usize) -> Result<usize, (Fault, *mut u8)> {
+        let (shape, start, body) = (&SHAPES[class], self.start().addr(), self.body());
+        let (bitmap, carved) = (body.bitmap, body.carved as usize);
+        let extent = shape.blocks as usize * shape.size as usize;
+        let mut first_word = body.first_word as usize;
+        let mut count = 0;
+        for &address in blocks {
+            let offset = address.addr().wrapping_sub(start);
+            if offset >= extent {
+                break;
+            }
+            let block = shape.index_of(offset);
+            if block * shape.size as usize != offset {
+                return Err((Fault::Interior, address));
+            }
+            if block >= carved {
+                return Err((Fault::NeverAllocated, address));
+            }
+            // SAFETY: the word counts because the block was carved.
+            let word = unsafe { &mut *bitmap.add(block / 64) };
+            let bit = 1 << (block % 64);
+            if *word & bit != 0 {
+                return Err((Fault::DoubleFree, address));
+            }
+            *word |= bit;
+            first_word = first_word.min(block / 64);
+            count += 1;
         }
-        if block >= usize::from(body.carved) {
-            return Err(Fault::NeverAllocated);
+        if count == 0 {
+            // In the slab's span, but behind its last block.
+            return Err((Fault::NeverAllocated, blocks[0]));
         }
-        // SAFETY: the word counts because the block was carved.
-        let word = unsafe { &mut *body.bitmap.add(block / 64) };
-        let bit = 1 << (block % 64);
-        if *word & bit != 0 {
-            return Err(Fault::DoubleFree);
-        }
-        *word |= bit;
-        body.free += 1;
+        body.free += count as u32;
+        body.first_word = first_word as u32;
         body.holes = Holes::Stirred;
-        body.first_word = body.first_word.min((block / 64) as u16);
-        Ok(())
+        Ok(count)
     }
 
     /// Gives an empty slab back to the page heap.
@@ -216,7 +225,7 @@ impl Slab {
             // SAFETY: taken in `new` with the same size; nobody looks at the slab any more.
             unsafe { records::give(body.bitmap.cast(), bytes) };
         }
-        let used = (usize::from(body.carved) * shape.size as usize).div_ceil(GRANULE);
+        let used = (body.carved as usize * shape.size as usize).div_ceil(GRANULE);
         let granule = self.region.granule_of(self.descriptor);
         for granule in granule..granule + usize::from(shape.granules) {
             self.region.class_of(granule).store(0, core::sync::atomic::Ordering::Relaxed);
@@ -237,12 +246,12 @@ impl Slab {
             return 0;
         }
         body.holes = Holes::Given;
-        if usize::from(body.free) * size < page {
+        if body.free as usize * size < page {
             return 0;
         }
         let mut given = 0;
         let mut from = 0;
-        let carved = usize::from(body.carved);
+        let carved = body.carved as usize;
         // SAFETY: the bitmap counts up to `carved`, under the class's lock. Free blocks hold nothing that anybody needs.
         unsafe {
             while let Some((first, last)) = crate::bits::first_run(body.bitmap, from, carved) {
@@ -260,5 +269,5 @@ impl Slab {
 
 /// Bytes of a bitmap in the records; 0 if it fits the descriptor.
 fn bitmap_bytes(shape: &Shape) -> usize {
-    if shape.blocks <= 64 { 0 } else { usize::from(shape.blocks).div_ceil(64) * 8 }
+    if shape.blocks <= 64 { 0 } else { (shape.blocks as usize).div_ceil(64) * 8 }
 }

@@ -199,7 +199,8 @@ impl Heap {
         cold.misses = cold.misses.saturating_add(1);
         let swings = miss == Miss::Empty && cold.overflowed;
         cold.overflowed = miss == Miss::Full || (cold.overflowed && !swings);
-        let grows = capacity == 0 || if capacity < BATCH_MAX { cold.misses >= MISSES_TO_GROW } else { swings };
+        let grows =
+            capacity == 0 || if capacity < BATCH_MAX { cold.misses >= MISSES_TO_GROW } else { swings };
         if !grows || capacity >= usize::from(shape.bin_max) {
             return capacity;
         }
