@@ -1,5 +1,7 @@
 //! `cairn-bench`: compares allocators, counts instructions, runs one workload.
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 use cairn_bench::{compare, count, launch, workload};
@@ -22,14 +24,21 @@ enum Command {
     Workload(workload::Options),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     // Before anything else is set up: the launcher must stay small, see its module.
     if let Some(status) = launch::run_if_asked() {
         std::process::exit(status);
     }
-    match Program::parse().command {
+    let done = match Program::parse().command {
         Command::Compare(options) => options.run(),
         Command::Count(options) => options.run(),
         Command::Workload(options) => options.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cairn-bench: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -32,9 +32,11 @@ pub struct Load {
     pub kind: Kind,
     /// How many threads.
     pub threads: Threads,
+    /// Whether its timed part uses Rust's global allocator.
+    pub global_allocator: bool,
     /// Settings for the environment, as NAME=VALUE.
     pub settings: Vec<String>,
-    /// The program and its arguments.
+    /// The program and its arguments; those of a pattern begin with this executable and `workload`.
     pub command: Vec<String>,
 }
 
@@ -84,6 +86,7 @@ pub fn patterns(scale: f64) -> anyhow::Result<Vec<Load>> {
             about: about.to_owned(),
             kind: Kind::Pattern,
             threads,
+            global_allocator: words == "mix",
             settings: Vec::new(),
             command,
         }

@@ -31,7 +31,12 @@ pub fn measure(load: &Load, peer: &Peer, timeout: Duration) -> anyhow::Result<Me
     if let Some(library) = &peer.library {
         command.arg(format!("LD_PRELOAD={}", library.display()));
     }
-    command.arg("--").args(&load.command);
+    command.arg("--");
+    match &peer.executable {
+        // The same words as for `cairn-bench workload`, which are two.
+        Some(program) => command.arg(program).args(load.command.iter().skip(2)),
+        None => command.args(&load.command),
+    };
     // Nothing of the caller's may change what is measured.
     command.env_remove("LD_PRELOAD").stdin(Stdio::null());
     let before = Ticks::now();

@@ -45,6 +45,9 @@ pub struct Compare {
     /// Where libcairn.so is, if not where the build command puts it
     #[arg(long, value_name = "PATH")]
     cairn: Option<PathBuf>,
+    /// Also measure Cairn as Rust's global allocator, in this program: target/release/cairn-workload-native
+    #[arg(long, value_name = "PATH")]
+    native: Option<PathBuf>,
     /// Write every single run to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -52,7 +55,7 @@ pub struct Compare {
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
     /// Print the results of an earlier session (a file written by --json), and run nothing
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["runs", "quick", "only", "peers", "libs", "cairn", "json"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["runs", "quick", "only", "peers", "libs", "cairn", "native", "json"])]
     from: Option<PathBuf>,
     /// How often a disturbed run is repeated before its least disturbed attempt is kept
     #[arg(long, default_value_t = 2)]
@@ -71,9 +74,12 @@ impl Compare {
         if let Some(file) = &self.from {
             return self.print(&read_results(file)?);
         }
-        let found = peers::find(self.cairn.as_deref(), &self.libs, &self.peers)?;
+        let mut found = peers::find(self.cairn.as_deref(), &self.libs, &self.peers)?;
         for missing in &found.missing {
             eprintln!("cairn-bench: left out: {missing}");
+        }
+        if let Some(program) = &self.native {
+            found.peers.insert(0, Peer::native(program)?);
         }
         let scratch = tempfile::tempdir().context("can't make a directory for the inputs of the programs")?;
         let scale = if self.quick { 0.25 } else { 1.0 };
@@ -132,8 +138,8 @@ fn list(loads: &[catalogue::Load], peers: &[Peer]) {
     }
     println!("allocators:");
     for peer in peers {
-        match &peer.library {
-            Some(library) => println!("  {:<20} {}", peer.name, library.display()),
+        match peer.library.as_ref().or(peer.executable.as_ref()) {
+            Some(file) => println!("  {:<20} {}", peer.name, file.display()),
             None => println!("  {:<20} nothing is preloaded", peer.name),
         }
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 /// The one that nothing has to be preloaded for.
@@ -12,6 +12,12 @@ pub const GLIBC: &str = "glibc";
 /// What builds libcairn.so where [`find`] looks for it.
 pub const BUILD: &str = "cargo build --release -p cairn-malloc --target-dir target/cairn-so";
 
+/// The name of Cairn behind the Rust door.
+pub const NATIVE: &str = "cairn-rust";
+
+/// What builds the program for `--native`.
+pub const BUILD_NATIVE: &str = "cargo build --release -p cairn-bench --features native";
+
 /// An allocator that programs can be run on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
@@ -19,6 +25,9 @@ pub struct Peer {
     pub name: String,
     /// The shared object to preload; none for the C library's own.
     pub library: Option<PathBuf>,
+    /// A program of ours with the allocator linked in; it runs only the loads that use Rust's global allocator.
+    #[serde(default)]
+    pub executable: Option<PathBuf>,
 }
 
 /// What was found, and what to do about the rest.
@@ -41,6 +50,24 @@ const FOLDERS: [&str; 4] =
     ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
 
 impl Peer {
+    /// The C library's own allocator.
+    pub fn glibc() -> Peer {
+        Peer { name: GLIBC.to_owned(), library: None, executable: None }
+    }
+
+    /// A library to preload.
+    pub fn preloaded(name: &str, library: PathBuf) -> Peer {
+        Peer { name: name.to_owned(), library: Some(library), executable: None }
+    }
+
+    /// Cairn through the Rust door, in this program.
+    pub fn native(program: &Path) -> anyhow::Result<Peer> {
+        let path = program
+            .canonicalize()
+            .with_context(|| format!("no program {}; build it with: {BUILD_NATIVE}", program.display()))?;
+        Ok(Peer { name: NATIVE.to_owned(), library: None, executable: Some(path) })
+    }
+
     /// Whether it is measured against the others, instead of being one of those to measure against.
     pub fn is_ours(name: &str) -> bool {
         name.starts_with("cairn")
@@ -56,7 +83,7 @@ impl FromStr for Peer {
             return Err("the name before = must not be empty and have no blanks or bars".to_owned());
         }
         let path = Path::new(path).canonicalize().map_err(|error| format!("{path}: {error}"))?;
-        Ok(Peer { name: name.to_owned(), library: Some(path) })
+        Ok(Peer::preloaded(name, path))
     }
 }
 
@@ -71,7 +98,7 @@ pub fn find(cairn: Option<&Path>, extra: &[Peer], wanted: &[String]) -> anyhow::
             None => found.missing.push(format!("cairn: no libcairn.so yet; build it with: {BUILD}")),
         },
     }
-    found.peers.push(Peer { name: GLIBC.to_owned(), library: None });
+    found.peers.push(Peer::glibc());
     for (name, file, package) in DEBIAN {
         match FOLDERS.iter().map(|folder| Path::new(folder).join(file)).find(|path| path.is_file()) {
             Some(path) => found.add(name, path),
@@ -98,7 +125,7 @@ pub fn find(cairn: Option<&Path>, extra: &[Peer], wanted: &[String]) -> anyhow::
 
 impl Found {
     fn add(&mut self, name: &str, library: PathBuf) {
-        self.peers.push(Peer { name: name.to_owned(), library: Some(library) });
+        self.peers.push(Peer::preloaded(name, library));
     }
 }
 
@@ -131,9 +158,9 @@ mod tests {
     #[test]
     fn glibc_is_always_there_and_names_are_checked() {
         let found = find(None, &[], &[GLIBC.to_owned()]).unwrap();
-        assert_eq!(found.peers, [Peer { name: GLIBC.to_owned(), library: None }]);
+        assert_eq!(found.peers, [Peer::glibc()]);
         assert!(find(None, &[], &["nosuch".to_owned()]).is_err());
-        let twin = Peer { name: GLIBC.to_owned(), library: Some("/bin/sh".into()) };
+        let twin = Peer::preloaded(GLIBC, "/bin/sh".into());
         assert!(find(None, &[twin], &[]).is_err());
         assert!(find(Some(Path::new("/nothing/here.so")), &[], &[]).is_err());
     }

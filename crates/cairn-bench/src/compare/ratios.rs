@@ -116,7 +116,7 @@ pub(super) mod tests {
             ),
             load("big", Kind::Program, &[("cairn", &[3.0], 50), ("glibc", &[6.0], 100), ("other", &[], 0)]),
         ];
-        let peers = ["cairn", "glibc", "other"].map(|name| Peer { name: name.to_owned(), library: None });
+        let peers = ["cairn", "glibc", "other"].map(|name| Peer { name: name.to_owned(), ..Peer::glibc() });
         Results {
             machine: "a test".to_owned(),
             runs: 3,

@@ -22,8 +22,10 @@ pub struct Plan {
 /// Failures of one cell after which it is left alone: a peer that always hangs should not take an hour.
 const FAILURES_MAX: usize = 2;
 
-/// Runs one load on all allocators.
+/// Runs one load on all allocators that can take part in it.
 pub fn run(load: &Load, peers: &[Peer], plan: &Plan) -> anyhow::Result<LoadResult> {
+    let peers: Vec<&Peer> =
+        peers.iter().filter(|peer| peer.executable.is_none() || load.global_allocator).collect();
     let progress = progress(load, peers.len() as u64 * u64::from(plan.runs));
     let mut cells: Vec<Cell> = peers
         .iter()
@@ -34,12 +36,10 @@ pub fn run(load: &Load, peers: &[Peer], plan: &Plan) -> anyhow::Result<LoadResul
     // expected one, from the C library's own allocator.
     let expected = match load.kind {
         Kind::Pattern => None,
-        Kind::Program => {
-            Some(measure(load, &Peer { name: String::new(), library: None }, plan.timeout)?.output)
-        }
+        Kind::Program => Some(measure(load, &Peer::glibc(), plan.timeout)?.output),
     };
     for turn in 1..=plan.runs {
-        for (peer, cell) in peers.iter().zip(&mut cells) {
+        for (peer, cell) in peers.iter().copied().zip(&mut cells) {
             progress.set_message(format!("{} {turn}/{}", peer.name, plan.runs));
             progress.inc(1);
             if cell.failures.len() >= FAILURES_MAX {

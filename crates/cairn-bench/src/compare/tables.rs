@@ -141,8 +141,16 @@ pub fn align(mut table: Table) -> Table {
 pub fn notes(load: &LoadResult) -> Vec<String> {
     let mut lines = Vec::new();
     for cell in &load.cells {
+        let mut failures: Vec<(&str, usize)> = Vec::new();
         for failure in &cell.failures {
-            lines.push(format!("{} failed: {failure}", cell.allocator));
+            match failures.iter_mut().find(|(known, _)| *known == failure) {
+                Some((_, times)) => *times += 1,
+                None => failures.push((failure, 1)),
+            }
+        }
+        for (failure, times) in failures {
+            let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
+            lines.push(format!("{} failed {times}: {failure}", cell.allocator));
         }
     }
     for cell in &load.cells {
@@ -219,7 +227,7 @@ mod tests {
         let text = load_table(&session.loads[1], &session.allocators(), presets::ASCII_MARKDOWN).to_string();
         let other = text.lines().find(|line| line.contains("other")).unwrap();
         assert!(other.contains('—') && other.contains("1 failed"), "{text}");
-        assert_eq!(notes(&session.loads[1]), ["other failed: crashed by SIGSEGV"]);
+        assert_eq!(notes(&session.loads[1]), ["other failed once: crashed by SIGSEGV"]);
     }
 
     #[test]
