@@ -49,22 +49,22 @@ macro_rules! weak {
 
 /// Looks a function up in all that is loaded now; null if it is nowhere.
 ///
-/// `dlsym` and `dlopen` are weak too: a static program has none, and doesn't need any.
+/// `dlsym` is weak too, because a static program may have none, and doesn't need it. `dlopen` is found through it: the
+/// linker warns everybody who mentions `dlopen` in a static program.
 fn look_up(name: &CStr) -> Function {
     type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
     type Dlopen = unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void;
-    // SAFETY: these are the types of the functions of that name, and null is None.
-    let (dlsym, dlopen) = unsafe {
-        let dlsym: Option<Dlsym> = mem::transmute(weak!("dlsym"));
-        let dlopen: Option<Dlopen> = mem::transmute(weak!("dlopen"));
-        (dlsym, dlopen)
-    };
+    // SAFETY: the type of the function of that name, and null is None.
+    let dlsym: Option<Dlsym> = unsafe { mem::transmute(weak!("dlsym")) };
     let Some(dlsym) = dlsym else { return ptr::null() };
-    // SAFETY: the name is a C string.
-    let found = unsafe { dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    if !found.is_null() {
-        return found;
-    }
+    // SAFETY: both names are C strings; `dlopen` has this type, and null is None.
+    let dlopen: Option<Dlopen> = unsafe {
+        let found = dlsym(libc::RTLD_DEFAULT, name.as_ptr());
+        if !found.is_null() {
+            return found;
+        }
+        mem::transmute(dlsym(libc::RTLD_DEFAULT, c"dlopen".as_ptr()))
+    };
     let Some(dlopen) = dlopen else { return ptr::null() };
     // A runtime that came with a module of an interpreter is invisible to the search above.
     for library in [c"libstdc++.so.6", c"libc++.so.1", c"libc++abi.so.1"] {
