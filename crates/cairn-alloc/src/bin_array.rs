@@ -38,8 +38,10 @@ pub struct Cold {
     pub misses: u8,
     /// Whether the bin was full since it last grew or was empty.
     pub overflowed: bool,
-    /// `top` when the bin was last looked at, to see whether it is in use.
-    seen: u32,
+    /// The length when the bin was last looked at, to see whether it is in use,
+    seen: u16,
+    /// and for how many looks it has not changed.
+    idle: u8,
 }
 
 /// What a bin without an array points at.
@@ -157,17 +159,19 @@ impl Bin {
         count
     }
 
-    /// Whether it has been used since the last call.
-    pub fn used_since(&self, cold: &mut Cold) -> bool {
-        let now = self.len(cold) as u32;
-        core::mem::replace(&mut cold.seen, now) != now
+    /// How many calls in a row found the bin as the call before did: how long it has been idle.
+    pub fn idle_looks(&self, cold: &mut Cold) -> u8 {
+        let now = self.len(cold) as u16;
+        let idle = core::mem::replace(&mut cold.seen, now) == now;
+        cold.idle = if idle { cold.idle.saturating_add(1) } else { 0 };
+        cold.idle
     }
 }
 
 impl Cold {
     /// For a bin without an array.
     pub const fn nothing() -> Cold {
-        Cold { base: AtomicPtr::new(NULL_END), slots: 0, misses: 0, overflowed: false, seen: 0 }
+        Cold { base: AtomicPtr::new(NULL_END), slots: 0, misses: 0, overflowed: false, seen: 0, idle: 0 }
     }
 }
 

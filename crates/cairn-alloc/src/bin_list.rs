@@ -20,6 +20,7 @@ pub struct Cold {
     /// Whether the bin was full since it last grew or was empty.
     pub overflowed: bool,
     seen: usize,
+    idle: u8,
 }
 
 impl Bin {
@@ -103,16 +104,18 @@ impl Bin {
         out.len()
     }
 
-    /// Whether it has been used since the last call.
-    pub fn used_since(&self, cold: &mut Cold) -> bool {
+    /// How many calls in a row found the bin as the call before did.
+    pub fn idle_looks(&self, cold: &mut Cold) -> u8 {
         let now = self.room.load(Relaxed);
-        core::mem::replace(&mut cold.seen, now) != now
+        let idle = core::mem::replace(&mut cold.seen, now) == now;
+        cold.idle = if idle { cold.idle.saturating_add(1) } else { 0 };
+        cold.idle
     }
 }
 
 impl Cold {
     /// For an empty bin.
     pub const fn nothing() -> Cold {
-        Cold { capacity: 0, misses: 0, overflowed: false, seen: 0 }
+        Cold { capacity: 0, misses: 0, overflowed: false, seen: 0, idle: 0 }
     }
 }

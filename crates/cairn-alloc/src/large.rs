@@ -16,13 +16,21 @@ use cairn_core::os;
 
 use crate::class::GRANULE;
 use crate::descriptor::{Body, Kind, LargeBody};
+use crate::fault;
+use crate::pages::{self, Prefer};
 use crate::region::{self, Place};
-use crate::{fault, pages};
 
 /// From this many bytes on, moving page-table entries is cheaper than copying into fresh pages: some 2 µs a call against
 /// 0.3 µs and more a page.
 const MOVE_MIN: usize = 128 * 1024;
+/// Each move leaves a mapping of its own behind, which the kernel can't join with its neighbours, and a process may have
+/// 65,530. So after this many moves only blocks [`MOVE_STEP`] times larger are moved, after [`MOVE_STEP`] times
+/// as many moves only blocks that are larger by that again, and so on: at most a few thousand mappings in all.
+const MOVES_MAX: usize = 1024;
+const MOVE_STEP: usize = 4;
 
+/// Blocks moved so far.
+static MOVES: AtomicUsize = AtomicUsize::new(0);
 /// Live large blocks.
 static BLOCKS: AtomicUsize = AtomicUsize::new(0);
 /// Their usable bytes.
@@ -78,7 +86,7 @@ fn whole_pages(size: usize) -> Option<usize> {
 /// Allocates `size` bytes at a multiple of `align` in a span of its own; null if memory is short. With `zeroed` it reads as
 /// zero: only what was used before is cleared.
 pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
-    let Some(block) = make(size, size, align) else { return core::ptr::null_mut() };
+    let Some(block) = make(size, size, align, Prefer::Dirty) else { return core::ptr::null_mut() };
     if zeroed {
         pages::zero_dirty(block.0, block.bytes());
     }
@@ -86,9 +94,10 @@ pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
 }
 
 /// A block of `size` bytes in a span of `room` bytes.
-fn make(size: usize, room: usize, align: usize) -> Option<Block> {
+fn make(size: usize, room: usize, align: usize, prefer: Prefer) -> Option<Block> {
     let bytes = whole_pages(size)?;
-    let place = pages::allocate(room.max(bytes).div_ceil(GRANULE), align.div_ceil(GRANULE), Kind::Large)?;
+    let place =
+        pages::allocate(room.max(bytes).div_ceil(GRANULE), align.div_ceil(GRANULE), Kind::Large, prefer)?;
     let block = Block(place);
     block.set_bytes(bytes);
     BLOCKS.fetch_add(1, Relaxed);
@@ -141,6 +150,12 @@ fn shrink(block: Block, bytes: usize, old: usize) {
     block.resize(bytes);
 }
 
+/// From how many bytes on a block is moved now, after so many moves.
+fn move_min() -> usize {
+    let steps = (MOVES.load(Relaxed) / MOVES_MAX).checked_ilog(MOVE_STEP).map_or(0, |log| log + 1);
+    MOVE_MIN.saturating_mul(MOVE_STEP.saturating_pow(steps))
+}
+
 /// Room for a block that grows: twice its size.
 fn room_for(bytes: usize) -> usize {
     bytes.saturating_mul(2)
@@ -153,13 +168,18 @@ fn extend(block: Block, bytes: usize) -> bool {
 
 /// Moves the block to a larger span; null if memory is short.
 fn relocate(block: Block, bytes: usize) -> *mut u8 {
-    let Some(new) = make(bytes, room_for(bytes), 1).or_else(|| make(bytes, bytes, 1)) else {
+    let old = block.bytes();
+    let may_move = old >= move_min();
+    // Pages that move come along, so the new span needs none; a copy needs some and gets no room that would waste them.
+    let new = if may_move { make(bytes, room_for(bytes), 1, Prefer::Clean) } else { None };
+    let Some(new) = new.or_else(|| make(bytes, bytes, 1, Prefer::Dirty)) else {
         return core::ptr::null_mut();
     };
-    let old = block.bytes();
     // SAFETY: both spans are live, disjoint, page-aligned and ours; `new` is longer.
-    let moved = old >= MOVE_MIN && unsafe { os::move_pages(block.address(), new.address(), old) };
-    if !moved {
+    let moved = may_move && unsafe { os::move_pages(block.address(), new.address(), old) };
+    if moved {
+        MOVES.fetch_add(1, Relaxed);
+    } else {
         // SAFETY: as above.
         unsafe { new.address().copy_from_nonoverlapping(block.address(), old) };
     }

@@ -115,6 +115,14 @@ struct State {
     decay: Decay,
 }
 
+/// How often memory was added to a region.
+static GROWTHS: AtomicUsize = AtomicUsize::new(0);
+
+/// How often the page heap had to take more from the kernel.
+pub fn growths() -> usize {
+    GROWTHS.load(Relaxed)
+}
+
 struct Pages {
     lock: Lock,
     state: UnsafeCell<State>,
@@ -140,15 +148,24 @@ fn locked<T>(run: impl FnOnce(&mut State) -> T) -> T {
     run(unsafe { &mut *PAGES.state.get() })
 }
 
+/// Which free spans to use first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Prefer {
+    /// Those that have pages: memory that will be touched.
+    Dirty,
+    /// Those that have none, or fresh address space: room that may stay untouched, or pages that come along.
+    Clean,
+}
+
 /// Takes a span of `granules`, at a multiple of `align` granules (a power of two), and marks it as `kind`.
 /// None if the kernel has no more memory. Its dirty bits tell which granules may not read as zero.
-pub fn allocate(granules: usize, align: usize, kind: Kind) -> Option<Place> {
+pub fn allocate(granules: usize, align: usize, kind: Kind, prefer: Prefer) -> Option<Place> {
     debug_assert!(granules > 0 && align.is_power_of_two() && kind != Kind::Inner && kind != Kind::Free);
     if granules >= u32::MAX as usize || align >= u32::MAX as usize {
         return None;
     }
     locked(|state| {
-        let found = state.find(granules, align)?;
+        let found = state.find(granules, align, prefer)?;
         // SAFETY: the descriptor of a committed granule, under the page lock.
         unsafe { (*found.region.descriptor(found.granule)).kind = kind };
         state.tick();
@@ -158,7 +175,7 @@ pub fn allocate(granules: usize, align: usize, kind: Kind) -> Option<Place> {
 
 /// A span for records, which reads as zero.
 pub fn allocate_clean(granules: usize) -> Option<Place> {
-    let place = allocate(granules, 1, Kind::Records)?;
+    let place = allocate(granules, 1, Kind::Records, Prefer::Dirty)?;
     zero_dirty(place, granules * GRANULE);
     Some(place)
 }
@@ -253,21 +270,30 @@ pub fn totals() -> Totals {
 }
 
 impl State {
-    fn find(&mut self, granules: usize, align: usize) -> Option<Place> {
+    fn find(&mut self, granules: usize, align: usize, prefer: Prefer) -> Option<Place> {
         let room = granules + (align - 1);
-        loop {
-            for dirty in [true, false] {
-                for region in region::regions() {
-                    if let Some(granule) = self.take_fitting(region, granules, align, dirty) {
-                        return Some(Place { region, granule });
-                    }
-                }
-            }
-            let grown = region::regions().iter().any(|region| self.extend(region, room));
-            if !grown && !region::add_region(room) {
-                return None;
-            }
+        if let Some(found) = self.take_first(granules, align, prefer) {
+            return Some(found);
         }
+        if prefer == Prefer::Dirty
+            && let Some(found) = self.take_first(granules, align, Prefer::Clean)
+        {
+            return Some(found);
+        }
+        let grown = region::regions().iter().any(|region| self.extend(region, room))
+            || (region::add_region(room)
+                && region::regions().last().is_some_and(|new| self.extend(new, room)));
+        // What was added may have joined a dirty span.
+        let found = grown.then(|| self.take_first(granules, align, Prefer::Clean)).flatten();
+        found.or_else(|| self.take_first(granules, align, Prefer::Dirty))
+    }
+
+    /// Takes from the best fitting span of one kind, in the first region that has one.
+    fn take_first(&mut self, granules: usize, align: usize, kind: Prefer) -> Option<Place> {
+        region::regions().iter().find_map(|region| {
+            let granule = self.take_fitting(region, granules, align, kind == Prefer::Dirty)?;
+            Some(Place { region, granule })
+        })
     }
 
     /// Takes from the best fitting span of one tree.
@@ -391,6 +417,7 @@ impl State {
         if !region.commit(least, target) {
             return false;
         }
+        GROWTHS.fetch_add(1, Relaxed);
         let added = region.committed() - committed;
         self.release(Place { region, granule: committed }, added, 0);
         true

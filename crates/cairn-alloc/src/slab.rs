@@ -16,8 +16,9 @@ use cairn_core::os;
 
 use crate::class::{GRANULE, SHAPES, Shape};
 use crate::descriptor::{Body, Descriptor, Holes, Kind, NO_LIST, SlabBody};
+use crate::pages::{self, Prefer};
+use crate::records;
 use crate::region::{self, Place, Region};
-use crate::{pages, records};
 
 /// A slab, and the region that it lies in.
 #[derive(Clone, Copy)]
@@ -46,7 +47,7 @@ impl Slab {
         if bytes > 0 && bitmap.is_null() {
             return None;
         }
-        let Some(place) = pages::allocate(shape.granules.into(), 1, Kind::Slab) else {
+        let Some(place) = pages::allocate(shape.granules.into(), 1, Kind::Slab, Prefer::Dirty) else {
             if bytes > 0 {
                 // SAFETY: taken above with the same size.
                 unsafe { records::give(bitmap, bytes) };

@@ -54,6 +54,8 @@ pub struct Heap {
     capacity_bytes: AtomicUsize,
     /// Misses so far; paces the housekeeping.
     misses: AtomicUsize,
+    /// [`pages::growths`] at the last housekeeping.
+    growths: AtomicUsize,
     /// Whether a thread lives in it.
     taken: AtomicBool,
     /// The next one in the registry.
@@ -66,6 +68,8 @@ static REGISTRY: AtomicPtr<Heap> = AtomicPtr::new(ptr::null_mut());
 static BIRTH: Lock = Lock::new();
 /// Bytes that all bins of all threads may hold.
 static CAPACITY_BYTES: AtomicUsize = AtomicUsize::new(0);
+/// Heaps that are taken.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
 /// The key whose destructor tells us that a thread ends, + 1; 0 before it was made.
 static EXIT_KEY: AtomicUsize = AtomicUsize::new(0);
 
@@ -75,6 +79,8 @@ const PROCESS_BYTES_MIN: usize = 8 << 20;
 const PROCESS_SHARE: usize = 16;
 /// Misses between two looks at the clock.
 const MISSES_PER_TICK: usize = 64;
+/// Looks after which an idle bin is closed; one look if the heap has grown since the last.
+const IDLE_LOOKS_MAX: u8 = 16;
 /// Misses of one bin until it grows.
 const MISSES_TO_GROW: u8 = 2;
 
@@ -240,7 +246,10 @@ impl Heap {
         let count = self.bins[class].drain(self.cold(class), blocks);
         let blocks = &blocks[..count];
         let center = center::of(class);
-        let is_batch = 4 * count >= usize::from(SHAPES[class].bin_max).min(BATCH_MAX);
+        // With nobody to take a batch the slabs are the better place: whole ones become free, and what comes back
+        // comes in address order.
+        let is_batch =
+            4 * count >= usize::from(SHAPES[class].bin_max).min(BATCH_MAX) && THREADS.load(Relaxed) > 1;
         if !(is_batch && center.push(class, blocks)) {
             center.flush(class, blocks);
         }
@@ -257,17 +266,21 @@ impl Heap {
         cold.misses = 0;
     }
 
-    /// Every so many misses: closes a bin that was idle, and lets free pages decay.
+    /// Every so many misses: closes bins that are idle, and lets free pages decay.
     fn housekeeping(&self) {
         let misses = self.misses.load(Relaxed) + 1;
         self.misses.store(misses, Relaxed);
         if !misses.is_multiple_of(MISSES_PER_TICK) {
             return;
         }
-        let class = 1 + (misses / MISSES_PER_TICK) % (CLASS_COUNT - 1);
-        let (bin, cold) = (&self.bins[class], self.cold(class));
-        if bin.capacity(cold) > 0 && !bin.used_since(cold) {
-            self.close(class);
+        // While the heap grows, what idle bins hold keeps whole slabs from being used for something else.
+        let growths = pages::growths();
+        let patience = if self.growths.swap(growths, Relaxed) == growths { IDLE_LOOKS_MAX } else { 1 };
+        for class in 1..CLASS_COUNT {
+            let (bin, cold) = (&self.bins[class], self.cold(class));
+            if bin.capacity(cold) > 0 && bin.idle_looks(cold) >= patience {
+                self.close(class);
+            }
         }
         center::purge_step(pages::purge_step());
     }
@@ -290,7 +303,9 @@ fn birth() -> Option<&'static Heap> {
     let heap = {
         let _held = BIRTH.hold();
         fork::register();
-        free_heap().or_else(make_heap)
+        let heap = free_heap().or_else(make_heap);
+        THREADS.fetch_add(usize::from(heap.is_some()), Relaxed);
+        heap
     };
     let known = heap.and_then(|heap| {
         let key = exit_key()?;
@@ -305,7 +320,7 @@ fn birth() -> Option<&'static Heap> {
         }
         None => {
             if let Some(heap) = heap {
-                heap.taken.store(false, Release);
+                leave(heap);
             }
             slot::set(0, State::Unborn);
         }
@@ -376,6 +391,7 @@ extern "C" fn on_exit(heap: *mut libc::c_void) {
 
 fn leave(heap: &Heap) {
     heap.close_all();
+    THREADS.fetch_sub(1, Relaxed);
     // Release: the next owner sees the bins empty.
     heap.taken.store(false, Release);
 }
@@ -390,7 +406,7 @@ pub fn bury_the_dead() {
 
 /// Threads that have bins.
 pub fn count() -> usize {
-    heaps().filter(|heap| heap.taken.load(Relaxed)).count()
+    THREADS.load(Relaxed)
 }
 
 /// Blocks of a class in the bins of all threads. Exact if no other thread is running.
