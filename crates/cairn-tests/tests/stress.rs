@@ -1,0 +1,41 @@
+//! Claim: threads that allocate, pass on, resize and free at random never see a byte changed that isn't theirs.
+//!
+//! A few seconds each; `cargo run --release -p cairn-tests --bin soak` goes on for as long as one likes.
+
+use cairn_tests::cprogram::passes;
+
+fn stress(pattern: &str) {
+    if let Some(finished) = passes("stress/stress.c", &[pattern, "3", "1"]) {
+        print!("{}", finished.out());
+    }
+}
+
+#[test]
+fn blocks_are_passed_at_random() {
+    stress("pass");
+}
+
+#[test]
+fn producers_and_consumers() {
+    stress("pipeline");
+}
+
+#[test]
+fn threads_come_and_go() {
+    stress("churn");
+}
+
+#[test]
+fn realloc_chains() {
+    stress("realloc");
+}
+
+#[test]
+fn every_alignment() {
+    stress("align");
+}
+
+#[test]
+fn structures_are_built_and_dropped() {
+    stress("bulk");
+}
