@@ -79,6 +79,8 @@ const PROCESS_BYTES_MIN: usize = 8 << 20;
 const PROCESS_SHARE: usize = 16;
 /// Misses between two looks at the clock.
 const MISSES_PER_TICK: usize = 64;
+/// Blocks that make a batch worth handing over.
+const BATCH_MIN: usize = 4;
 /// Looks after which an idle bin is closed; one look if the heap has grown since the last.
 const IDLE_LOOKS_MAX: u8 = 16;
 /// Misses of one bin until it grows.
