@@ -13,9 +13,10 @@
 //     the handler was called 3 times, and then: std::bad_alloc
 //     nothrow: null
 //
-// With the shared object the third line of the commands is `-L target/release -lcairn -Wl,-rpath,$PWD/target/release`. A program that is
-// static as a whole (-static) wants -Wl,-u,_ZSt17__throw_bad_allocv too: the linker takes only what somebody asks for
-// out of libstdc++.a, and Cairn asks weakly.
+// With the shared object the second line of the command is
+//         -L target/release -lcairn -Wl,-rpath,$PWD/target/release -o reserve
+// With -static it works too. (A static program that never names std::bad_alloc and uses no container may lack what
+// throws it, because the linker takes only what is asked for, and Cairn asks weakly: add -Wl,-u,_ZSt17__throw_bad_allocv.)
 #include <cairn.h>
 
 #include <cstdint>

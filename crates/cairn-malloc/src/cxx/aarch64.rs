@@ -16,7 +16,8 @@ unsafe extern "C" {
     pub fn cairn_new_nothrow_aligned_slow(size: usize, align: usize) -> *mut u8;
 }
 
-// Stack: the frame record (x29, x30), then x19 and x20.
+// Stack: the frame record (x29, x30), x19 and x20, the three arguments of the function that throws, and 8 bytes for the
+// alignment.
 core::arch::global_asm!(
     ".pushsection .text.cairn_new,\"ax\",@progbits",
     ".p2align 4",
@@ -30,14 +31,14 @@ core::arch::global_asm!(
     ".cfi_startproc",
     "mov x1, #0",
     "cairn_new_aligned_slow:",
-    "stp x29, x30, [sp, #-32]!",
-    ".cfi_def_cfa_offset 32",
-    ".cfi_offset x29, -32",
-    ".cfi_offset x30, -24",
+    "stp x29, x30, [sp, #-64]!",
+    ".cfi_def_cfa_offset 64",
+    ".cfi_offset x29, -64",
+    ".cfi_offset x30, -56",
     "mov x29, sp",
     "stp x19, x20, [sp, #16]",
-    ".cfi_offset x19, -16",
-    ".cfi_offset x20, -8",
+    ".cfi_offset x19, -48",
+    ".cfi_offset x20, -40",
     "mov x19, x0",
     "mov x20, x1",
     "2:",
@@ -52,7 +53,7 @@ core::arch::global_asm!(
     "3:",
     ".cfi_remember_state",
     "ldp x19, x20, [sp, #16]",
-    "ldp x29, x30, [sp], #32",
+    "ldp x29, x30, [sp], #64",
     ".cfi_restore x19",
     ".cfi_restore x20",
     ".cfi_restore x29",
@@ -61,10 +62,13 @@ core::arch::global_asm!(
     "ret",
     "4:",
     ".cfi_restore_state",
+    "add x0, sp, #32",
     "bl {thrower}",
     "mov x16, x0",
+    "ldp x0, x1, [sp, #32]",
+    "ldr x2, [sp, #48]",
     "ldp x19, x20, [sp, #16]",
-    "ldp x29, x30, [sp], #32",
+    "ldp x29, x30, [sp], #64",
     ".cfi_restore x19",
     ".cfi_restore x20",
     ".cfi_restore x29",
@@ -80,6 +84,7 @@ core::arch::global_asm!(
     thrower = sym runtime::thrower,
 );
 
+// Stack: the frame record, x19 and x20.
 core::arch::global_asm!(
     ".pushsection .text.cairn_new,\"ax\",@progbits",
     ".p2align 4",

@@ -3,9 +3,11 @@
 //! The same loops, with one thing missing: nothing here can be unwound, so a handler that throws ends the process.
 //! A plain new without a handler calls libstdc++'s thrower, which works where the compiler makes that a jump.
 
-use super::{runtime, try_new};
+use super::runtime::{self, Function};
+use super::try_new;
+use core::mem::MaybeUninit;
 
-fn next(handler: *const core::ffi::c_void) -> bool {
+fn next(handler: Function) -> bool {
     if handler.is_null() {
         return false;
     }
@@ -35,9 +37,14 @@ pub unsafe fn cairn_new_aligned_slow(size: usize, align: usize) -> *mut u8 {
             return block;
         }
         if !next(runtime::handler()) {
-            // SAFETY: the type of `std::__throw_bad_alloc()`, which doesn't return.
-            let throw: extern "C" fn() -> *mut u8 = unsafe { core::mem::transmute(runtime::thrower()) };
-            return throw();
+            let mut arguments = MaybeUninit::new([core::ptr::null(); 3]);
+            let throw = runtime::thrower(&mut arguments);
+            // SAFETY: it was made with a value.
+            let [first, second, third] = unsafe { arguments.assume_init() };
+            // SAFETY: `thrower` returns a function that takes these arguments (or ignores them) and doesn't return.
+            let throw: extern "C" fn(Function, Function, Function) -> *mut u8 =
+                unsafe { core::mem::transmute(throw) };
+            return throw(first, second, third);
         }
     }
 }

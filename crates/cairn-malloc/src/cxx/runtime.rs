@@ -5,10 +5,12 @@
 
 use cairn_core::fault::Line;
 use core::ffi::{CStr, c_char, c_int, c_void};
+use core::mem::{self, MaybeUninit};
+use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
-use core::{mem, ptr};
 
-type Function = *const c_void;
+/// The address of a function or object of the runtime.
+pub type Function = *const c_void;
 
 /// The address of a function that may be absent, from the global offset table; null if it is absent.
 macro_rules! weak {
@@ -132,13 +134,39 @@ pub extern "C" fn swallow(exception: *mut c_void) {
     }
 }
 
-/// The address of `std::__throw_bad_alloc()`. Without one the process ends here: the standard leaves no other way.
-pub extern "C" fn thrower() -> Function {
-    let thrower = runtime(weak!("_ZSt17__throw_bad_allocv"), c"_ZSt17__throw_bad_allocv");
-    if thrower.is_null() {
-        Line::new()
-            .text("operator new is out of memory, and there is no C++ runtime in this process that could throw bad_alloc")
-            .abort();
+/// Finds out how to throw `std::bad_alloc`: returns the function that a stub shall jump to, with its arguments in
+/// `arguments`, if it takes any.
+///
+/// Mostly that is `std::__throw_bad_alloc()`, without any. A static program may lack it, because the linker takes out of
+/// an archive only what somebody needs, and Cairn asks weakly; if it knows `std::bad_alloc` at all (else it can't catch
+/// one), what that function does is done here. If there is nothing to throw with the process ends: the standard leaves
+/// no other way.
+pub extern "C" fn thrower(arguments: &mut MaybeUninit<[Function; 3]>) -> Function {
+    let throw = runtime(weak!("_ZSt17__throw_bad_allocv"), c"_ZSt17__throw_bad_allocv");
+    if !throw.is_null() {
+        return throw;
     }
-    thrower
+    let throw = weak!("__cxa_throw");
+    let (kind, table) = (weak!("_ZTISt9bad_alloc"), weak!("_ZTVSt9bad_alloc").cast::<Function>());
+    // SAFETY: the type of the function of that name; null is None.
+    let allocate: Option<unsafe extern "C" fn(usize) -> *mut Function> =
+        unsafe { mem::transmute(weak!("__cxa_allocate_exception")) };
+    if let Some(allocate) = allocate
+        && !throw.is_null()
+        && !kind.is_null()
+        && !table.is_null()
+    {
+        // SAFETY: a bad_alloc is a pointer to its table of virtual functions, which begins two words into `table`.
+        // The runtime has memory put aside for this case and ends the process if that is used up.
+        let exception = unsafe {
+            let exception = allocate(size_of::<Function>());
+            exception.write(table.add(2).cast());
+            exception
+        };
+        arguments.write([exception.cast_const().cast(), kind, weak!("_ZNSt9bad_allocD1Ev")]);
+        return throw;
+    }
+    Line::new()
+        .text("operator new is out of memory, and nothing in this process can throw std::bad_alloc (a static C++ program: link with -Wl,-u,_ZSt17__throw_bad_allocv)")
+        .abort()
 }

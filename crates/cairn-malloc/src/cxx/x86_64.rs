@@ -16,7 +16,8 @@ unsafe extern "C" {
     pub fn cairn_new_nothrow_aligned_slow(size: usize, align: usize) -> *mut u8;
 }
 
-// Stack: the return address, rbx, r14, and 8 bytes so that calls find it aligned to 16.
+// Stack: the return address, rbx, r14, and the three arguments of the function that throws. It is aligned to 16 at
+// every call.
 core::arch::global_asm!(
     ".pushsection .text.cairn_new,\"ax\",@progbits",
     ".p2align 4",
@@ -36,8 +37,8 @@ core::arch::global_asm!(
     "push r14",
     ".cfi_def_cfa_offset 24",
     ".cfi_offset r14, -24",
-    "sub rsp, 8",
-    ".cfi_def_cfa_offset 32",
+    "sub rsp, 24",
+    ".cfi_def_cfa_offset 48",
     "mov rbx, rdi",
     "mov r14, rsi",
     "2:",
@@ -53,7 +54,7 @@ core::arch::global_asm!(
     "jmp 2b",
     "3:",
     ".cfi_remember_state",
-    "add rsp, 8",
+    "add rsp, 24",
     ".cfi_def_cfa_offset 24",
     "pop r14",
     ".cfi_def_cfa_offset 16",
@@ -62,8 +63,12 @@ core::arch::global_asm!(
     "ret",
     "4:",
     ".cfi_restore_state",
+    "mov rdi, rsp",
     "call {thrower}",
-    "add rsp, 8",
+    "mov rdi, [rsp]",
+    "mov rsi, [rsp + 8]",
+    "mov rdx, [rsp + 16]",
+    "add rsp, 24",
     ".cfi_def_cfa_offset 24",
     "pop r14",
     ".cfi_def_cfa_offset 16",
@@ -79,6 +84,7 @@ core::arch::global_asm!(
     thrower = sym runtime::thrower,
 );
 
+// Stack: the return address, rbx, r14, and 8 bytes for the alignment.
 core::arch::global_asm!(
     ".pushsection .text.cairn_new,\"ax\",@progbits",
     ".p2align 4",
