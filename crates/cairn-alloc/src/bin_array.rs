@@ -34,8 +34,6 @@ pub struct Cold {
     base: AtomicPtr<Slot>,
     /// Slots of the array, the null not counted; 0 without an array.
     slots: u16,
-    /// Times the bin was empty or full since its capacity last changed.
-    pub misses: u8,
     /// Whether the bin was full since it last grew or was empty.
     pub overflowed: bool,
     /// The length when the bin was last looked at, to see whether it is in use,
@@ -171,7 +169,7 @@ impl Bin {
 impl Cold {
     /// For a bin without an array.
     pub const fn nothing() -> Cold {
-        Cold { base: AtomicPtr::new(NULL_END), slots: 0, misses: 0, overflowed: false, seen: 0, idle: 0 }
+        Cold { base: AtomicPtr::new(NULL_END), slots: 0, overflowed: false, seen: 0, idle: 0 }
     }
 }
 

@@ -15,8 +15,6 @@ pub struct Bin {
 /// The rest of a bin.
 pub struct Cold {
     capacity: usize,
-    /// Times the bin was empty or full since its capacity last changed.
-    pub misses: u8,
     /// Whether the bin was full since it last grew or was empty.
     pub overflowed: bool,
     seen: usize,
@@ -116,6 +114,6 @@ impl Bin {
 impl Cold {
     /// For an empty bin.
     pub const fn nothing() -> Cold {
-        Cold { capacity: 0, misses: 0, overflowed: false, seen: 0, idle: 0 }
+        Cold { capacity: 0, overflowed: false, seen: 0, idle: 0 }
     }
 }

@@ -13,8 +13,8 @@
 //! just free, and may be given to any thread. All heaps ever made are in the registry; their memory is used again by
 //! later threads and never given back.
 //!
-//! Capacity: a bin starts with room for one block, doubles when it keeps missing, and loses all when it was not used
-//! between two looks. What all capacities together may hold is bounded per thread and for the process.
+//! Capacity: a bin starts with room for one block, doubles at each miss up to a batch, then only when it swings between full
+//! and empty, and loses all when it was idle for some looks. What all capacities together may hold is bounded per thread and for the process.
 
 use core::cell::UnsafeCell;
 use core::ptr;
@@ -83,8 +83,6 @@ const MISSES_PER_TICK: usize = 64;
 const BATCH_MIN: usize = 4;
 /// Looks after which an idle bin is closed; one look if the heap has grown since the last.
 const IDLE_LOOKS_MAX: u8 = 16;
-/// Misses of one bin until it grows.
-const MISSES_TO_GROW: u8 = 2;
 
 /// Why a bin could not do its work.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -204,15 +202,11 @@ impl Heap {
     fn adapt(&self, class: usize, miss: Miss) -> usize {
         let (bin, cold, shape) = (&self.bins[class], self.cold(class), &SHAPES[class]);
         let capacity = bin.capacity(cold);
-        cold.misses = cold.misses.saturating_add(1);
         let swings = miss == Miss::Empty && cold.overflowed;
         cold.overflowed = miss == Miss::Full || (cold.overflowed && !swings);
-        let grows =
-            capacity == 0 || if capacity < BATCH_MAX { cold.misses >= MISSES_TO_GROW } else { swings };
-        if !grows || capacity >= usize::from(shape.bin_max) {
+        if (capacity >= BATCH_MAX && !swings) || capacity >= usize::from(shape.bin_max) {
             return capacity;
         }
-        cold.misses = 0;
         let wanted = (2 * capacity + 1).min(shape.bin_max.into());
         if self.charge((wanted - capacity) * shape.size as usize) && bin.set_capacity(cold, wanted) {
             return wanted;
@@ -250,8 +244,7 @@ impl Heap {
         let center = center::of(class);
         // With nobody to take a batch the slabs are the better place: whole ones become free, and what comes back
         // comes in address order.
-        let is_batch =
-            4 * count >= usize::from(SHAPES[class].bin_max).min(BATCH_MAX) && THREADS.load(Relaxed) > 1;
+        let is_batch = count >= BATCH_MIN && THREADS.load(Relaxed) > 1;
         if !(is_batch && center.push(class, blocks)) {
             center.flush(class, blocks);
         }
@@ -265,7 +258,6 @@ impl Heap {
         }
         self.discharge(bin.capacity(cold) * SHAPES[class].size as usize);
         bin.set_capacity(cold, 0);
-        cold.misses = 0;
     }
 
     /// Every so many misses: closes bins that are idle, and lets free pages decay.
