@@ -113,6 +113,8 @@ pub const NO_LIST: u8 = u8::MAX;
 pub struct LargeBody {
     /// Bytes that the program may use: a multiple of the page size, at most the span's length.
     pub bytes: usize,
+    /// It was allocated to read as zero, so perhaps only a part of it was ever touched.
+    pub zeroed: bool,
 }
 
 const _: () = assert!(core::mem::size_of::<Descriptor>() == 64);

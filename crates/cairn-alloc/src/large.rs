@@ -29,6 +29,9 @@ const MOVE_MIN: usize = 128 * 1024;
 const MOVES_MAX: usize = 1024;
 const MOVE_STEP: usize = 4;
 
+/// From this many bytes on, a zeroed block is looked at when it is freed.
+const SPARSE_MIN: usize = 1 << 20;
+
 /// Blocks moved so far.
 static MOVES: AtomicUsize = AtomicUsize::new(0);
 /// Live large blocks.
@@ -58,9 +61,15 @@ impl Block {
         unsafe { (*self.0.region.descriptor(self.0.granule)).body.large.bytes }
     }
 
-    fn set_bytes(self, bytes: usize) {
+    fn zeroed(self) -> bool {
         // SAFETY: as in `bytes`.
-        unsafe { (*self.0.region.descriptor(self.0.granule)).body = Body { large: LargeBody { bytes } } }
+        unsafe { (*self.0.region.descriptor(self.0.granule)).body.large.zeroed }
+    }
+
+    fn set(self, bytes: usize, zeroed: bool) {
+        let body = Body { large: LargeBody { bytes, zeroed } };
+        // SAFETY: as in `bytes`.
+        unsafe { (*self.0.region.descriptor(self.0.granule)).body = body }
     }
 
     fn span_bytes(self) -> usize {
@@ -74,7 +83,7 @@ impl Block {
     /// Sets the usable bytes and counts the change.
     fn resize(self, bytes: usize) {
         BYTES.fetch_add(bytes.wrapping_sub(self.bytes()), Relaxed);
-        self.set_bytes(bytes);
+        self.set(bytes, self.zeroed());
     }
 }
 
@@ -89,6 +98,7 @@ pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
     let Some(block) = make(size, size, align, Prefer::Dirty) else { return core::ptr::null_mut() };
     if zeroed {
         pages::zero_dirty(block.0, block.bytes());
+        block.set(block.bytes(), true);
     }
     block.address()
 }
@@ -99,7 +109,7 @@ fn make(size: usize, room: usize, align: usize, prefer: Prefer) -> Option<Block>
     let place =
         pages::allocate(room.max(bytes).div_ceil(GRANULE), align.div_ceil(GRANULE), Kind::Large, prefer)?;
     let block = Block(place);
-    block.set_bytes(bytes);
+    block.set(bytes, false);
     BLOCKS.fetch_add(1, Relaxed);
     BYTES.fetch_add(bytes, Relaxed);
     Some(block)
@@ -108,7 +118,44 @@ fn make(size: usize, room: usize, align: usize, prefer: Prefer) -> Option<Block>
 /// Frees a large block; any other address ends the process with a message.
 pub fn free(address: *mut u8) {
     let block = Block::from_program(address);
-    release(block, block.bytes().div_ceil(GRANULE));
+    let granules = block.bytes().div_ceil(GRANULE);
+    if block.zeroed() && block.bytes() >= SPARSE_MIN {
+        mark_touched(block, granules);
+        release(block, 0);
+    } else {
+        release(block, granules);
+    }
+}
+
+/// Finds out which granules of a zeroed block were touched, so that the next zeroed block doesn't clear, and thereby touch,
+/// what this one did not: a look costs some 10 ns a page, clearing one 200 ns and more.
+fn mark_touched(block: Block, granules: usize) {
+    const PAGES_MAX: usize = 1024;
+    let mut pages_of_chunk = [0u8; PAGES_MAX];
+    let in_granule = GRANULE / os::page_size();
+    let step = PAGES_MAX / in_granule;
+    for from in (0..granules).step_by(step) {
+        let count = step.min(granules - from);
+        let at = block.address().wrapping_add(from * GRANULE);
+        let resident = &mut pages_of_chunk[..count * in_granule];
+        // SAFETY: the span is ours and mapped.
+        if !unsafe { os::resident(at, resident) } {
+            pages::mark_dirty(block.0, from, from + count);
+            continue;
+        }
+        let touched =
+            |granule: usize| resident[granule * in_granule..][..in_granule].iter().any(|p| p & 1 != 0);
+        let mut first = 0;
+        while first < count {
+            let run = (first..count).take_while(|&i| touched(i) == touched(first)).count();
+            // SAFETY: the span is ours, and the program has given its contents up. Swapped pages go by this too.
+            let gone =
+                !touched(first) && unsafe { os::purge(at.wrapping_add(first * GRANULE), run * GRANULE) };
+            let mark = if gone { pages::mark_clean } else { pages::mark_dirty };
+            mark(block.0, from + first, from + first + run);
+            first += run;
+        }
+    }
 }
 
 fn release(block: Block, used_granules: usize) {
@@ -193,7 +240,7 @@ fn relocate(block: Block, bytes: usize) -> *mut u8 {
 }
 
 fn release_clean(block: Block, old: usize) {
-    pages::mark_clean(block.0, old / GRANULE);
+    pages::mark_clean(block.0, 0, old / GRANULE);
     release(block, 0);
 }
 

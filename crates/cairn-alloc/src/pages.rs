@@ -197,10 +197,18 @@ pub fn zero_dirty(place: Place, bytes: usize) {
     }
 }
 
-/// The first `granules` of a live span lost their pages and read as zero.
-pub fn mark_clean(place: Place, granules: usize) {
+/// Of a live span the granules `from..to`, counted from its first, have no pages and read as zero.
+pub fn mark_clean(place: Place, from: usize, to: usize) {
+    let first = place.granule;
     // SAFETY: the bits of a live span are its owner's, and the lock keeps writers of shared words apart.
-    locked(|_| unsafe { bits::clear(place.region.dirty_words(), place.granule, place.granule + granules) });
+    locked(|_| unsafe { bits::clear(place.region.dirty_words(), first + from, first + to) });
+}
+
+/// Of a live span the granules `from..to`, counted from its first, may have been written to.
+pub fn mark_dirty(place: Place, from: usize, to: usize) {
+    let first = place.granule;
+    // SAFETY: as above.
+    locked(|_| unsafe { bits::set(place.region.dirty_words(), first + from, first + to) });
 }
 
 /// Gives back the span that begins at `place`; its first `used` granules may have been written to.

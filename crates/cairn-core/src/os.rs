@@ -132,6 +132,17 @@ pub unsafe fn purge(at: *mut u8, bytes: usize) -> bool {
     unsafe { libc::madvise(at.cast(), bytes, libc::MADV_DONTNEED) == 0 }
 }
 
+/// Tells for each page of a range whether it is in memory (`mincore`): the lowest bit of its byte. A page that is not may
+/// still have contents, in swap. False if the kernel refuses.
+///
+/// # Safety
+/// The range is page-aligned and mapped.
+pub unsafe fn resident(at: *const u8, pages: &mut [u8]) -> bool {
+    let _errno = KeepErrno::new();
+    // SAFETY: the kernel writes one byte a page.
+    unsafe { libc::mincore(at.cast_mut().cast(), pages.len() * page_size(), pages.as_mut_ptr()) == 0 }
+}
+
 /// Asks for huge pages (`madvise(MADV_HUGEPAGE)`); a hint, so a refusal changes nothing.
 ///
 /// # Safety
