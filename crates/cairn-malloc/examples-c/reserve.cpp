@@ -15,8 +15,9 @@
 //
 // With the shared object the second line of the command is
 //         -L target/release -lcairn -Wl,-rpath,$PWD/target/release -o reserve
-// With -static it works too. (A static program that never names std::bad_alloc and uses no container may lack what
-// throws it, because the linker takes only what is asked for, and Cairn asks weakly: add -Wl,-u,_ZSt17__throw_bad_allocv.)
+// With -static it works too. (A static program that never names std::bad_alloc and uses no container may lack
+// what throws it, because the linker takes only what is asked for, and Cairn asks weakly: add
+// -Wl,-u,_ZSt17__throw_bad_allocv.)
 #include <cairn.h>
 
 #include <cstdint>

@@ -10,8 +10,8 @@
  *     3 stone
  *     2 on
  *
- * and then, on standard error, what the heap holds. The library comes after the sources, as every archive must; with
- * -static the program needs no shared object at all. */
+ * and then, on standard error, what the heap holds. The library comes after the sources, as every
+ * archive must; with -static the program needs no shared object at all. */
 #include <cairn.h>
 #include <ctype.h>
 #include <stdio.h>

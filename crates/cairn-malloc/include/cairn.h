@@ -1,8 +1,9 @@
 /* cairn.h: the Cairn allocator, for C and C++.
  *
- * Cairn replaces malloc, and so a program needs nothing of this file: link libcairn.so or libcairn.a (or start the program with
- * `cairn run -- program`), and malloc, free and operator new are Cairn's. Their declarations are where they have
- * always been, in <stdlib.h>, <malloc.h> and <new>. This file includes the first two and adds
+ * Cairn replaces malloc, and so a program needs nothing of this file: link libcairn.so or libcairn.a (or
+ * start the program with `cairn run -- program`), and malloc, free and operator new are Cairn's. Their
+ * declarations are where they have always been, in <stdlib.h>, <malloc.h> and <new>. This file includes the
+ * first two and adds
  *
  *   - the names that Cairn has and the C library may not declare,
  *   - what is different or was left open by the standard,
@@ -13,11 +14,13 @@
  *   - A size above PTRDIFF_MAX, or a product that overflows, gives NULL and ENOMEM.
  *   - free and everything that succeeds keep errno.
  *   - realloc(p, 0) frees p and gives NULL, as in glibc.
- *   - aligned_alloc takes any power of two, and any size; EINVAL otherwise. memalign rounds up to a power of two.
- *   - mallinfo2: uordblks + hblkhd are the bytes that the program holds, rounding included; arena is uordblks + fordblks;
- *     malloc_trim(0) gives up to keepcost bytes back. mallinfo says INT_MAX where an int is too small.
+ *   - aligned_alloc takes any power of two, and any size; EINVAL otherwise. memalign rounds up to a power
+ *     of two.
+ *   - mallinfo2: uordblks + hblkhd are the bytes that the program holds, rounding included; arena is
+ *     uordblks + fordblks; malloc_trim(0) gives up to keepcost bytes back. mallinfo says INT_MAX where an
+ *     int is too small.
  *   - malloc_info(0, f) writes glibc's XML elements, and <total type="live"> for all that the program holds.
- *   - mallopt gives 1 for what glibc would take and 0 for the rest. It changes nothing: Cairn is set by the
+ *   - mallopt gives 1 for glibc's parameters with a value that glibc takes, else 0. It changes nothing: Cairn is set by the
  *     environment (CAIRN_...), see `cairn settings`. M_PERTURB other than 0 and M_CHECK_ACTION are refused.
  *
  * Not here: hooks (__malloc_hook), mcheck, malloc_get_state.

@@ -2,7 +2,7 @@
 //!
 //! | function | an alignment that is no power of two | failure |
 //! |---|---|---|
-//! | posix_memalign | EINVAL; so is one that is no multiple of a pointer's size | returns the code; errno and `*out` stay |
+//! | posix_memalign | EINVAL, as for no multiple of a pointer's size | the code; errno and `*out` stay |
 //! | aligned_alloc | EINVAL, as in glibc 2.38 and later | null and errno |
 //! | memalign | rounded up, as in glibc; EINVAL above the largest power of two | null and errno |
 //! | valloc, pvalloc | (the page size) | null and ENOMEM |

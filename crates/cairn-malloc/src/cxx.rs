@@ -1,11 +1,13 @@
 //! C++ `operator new` and `operator delete`: 20 forms.
 //!
-//! A new that succeeds is malloc, a delete is free. A new that fails calls the program's new-handler until it gets
-//! memory or there is no handler; then the plain forms throw `std::bad_alloc` and the nothrow forms return null. A
-//! handler may throw too: that passes through the plain forms and makes the nothrow forms return null.
+//! A new that succeeds is malloc, a delete is free. A new that fails calls the program's new-handler until
+//! it gets memory or there is no handler; then the plain forms throw `std::bad_alloc` and the nothrow forms
+//! return null. A handler may throw too: that passes through the plain forms and makes the nothrow forms
+//! return null.
 //!
-//! **How Rust without unwinding throws.** It doesn't. The loop around the handler is assembly ([`stub`]), with tables
-//! that describe its frame, and it leaves by a jump into libstdc++'s own `std::__throw_bad_alloc()`:
+//! **How Rust without unwinding throws.** It doesn't. The loop around the handler is assembly ([`stub`]),
+//! with tables that describe its frame, and it leaves by a jump into libstdc++'s own
+//! `std::__throw_bad_alloc()`:
 //!
 //! ```text
 //!   _Znwm (Rust) ── fast path ── block ──────────────────────────────────► return
@@ -14,20 +16,22 @@
 //!          │   handler (Rust): std::get_new_handler() ── none ──► jmp std::__throw_bad_alloc()
 //!          └── call the handler ── it throws ──► through this frame, by its tables
 //! ```
-//! So whenever an exception is on its way, no Rust frame is on the stack: those have returned or were left by a jump.
-//! The nothrow stub has a handler table of its own and names libstdc++'s personality routine, as a `catch (...)` has.
+//! So whenever an exception is on its way, no Rust frame is on the stack: those have returned or were left
+//! by a jump. The nothrow stub has a handler table of its own and names libstdc++'s personality routine, as
+//! a `catch (...)` has.
 //!
-//! **Where libstdc++ comes from.** Cairn doesn't need it: the references are weak, so that a C program runs without. If it
-//! came by `dlopen` after Cairn, the references are null and are looked up by `dlsym` when a new has failed, only then.
-//! libc++ has the same names and works the same way. Without either (or on a processor without a stub) a failed plain
-//! new ends the process with a message.
+//! **Where libstdc++ comes from.** Cairn doesn't need it: the references are weak, so that a C program runs
+//! without. If it came by `dlopen` after Cairn, the references are null and are looked up by `dlsym` when a
+//! new has failed, only then. libc++ has the same names and works the same way. Without either (or on a
+//! processor without a stub) a failed plain new ends the process with a message.
 
 use crate::aligned;
 use crate::standard::{export, or_out_of_memory, release};
 use cairn_alloc::engine;
 
-/// The table by which the unwinder finds that the nothrow stub catches everything its handler throws: the layout of
-/// `.gcc_except_table`, with one call site, one action, and the type "any". The labels are the stub's.
+/// The table by which the unwinder finds that the nothrow stub catches everything its handler throws: the
+/// layout of `.gcc_except_table`, with one call site, one action, and the type "any". The labels are the
+/// stub's.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! catch_all_table {
     () => {
@@ -83,7 +87,8 @@ fn new(size: usize) -> *mut u8 {
     if !block.is_null() {
         return block;
     }
-    // SAFETY: a stub has malloc's contract; it may throw, and this is a tail call without anything to clean up.
+    // SAFETY: a stub has malloc's contract; it may throw, and this is a tail call without anything to clean
+    // up.
     unsafe { stub::cairn_new_slow(size) }
 }
 
@@ -116,7 +121,8 @@ export! {
     _ZnwmSt11align_val_t
     /// `operator new[](size_t, align_val_t)`
     _ZnamSt11align_val_t
-    // SAFETY: a stub has malloc's contract; it may throw, and this is a tail call without anything to clean up.
+    // SAFETY: a stub has malloc's contract; it may throw, and this is a tail call without anything to clean
+    // up.
     => fn(size: usize, align: usize) -> *mut u8 = unsafe { stub::cairn_new_aligned_slow(size, align) }
 }
 export! {

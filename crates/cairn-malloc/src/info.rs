@@ -1,8 +1,8 @@
 //! Questions and wishes: mallinfo, malloc_info, malloc_stats, malloc_trim, mallopt.
 //!
-//! glibc's vocabulary (arenas, fast bins, mmapped chunks) is not Cairn's. It is mapped so that what programs compute from it
-//! stays true: `uordblks + hblkhd` is what the program holds, `arena == uordblks + fordblks`, `keepcost` is what
-//! [`malloc_trim`] could give back.
+//! glibc's vocabulary (arenas, fast bins, mmapped chunks) is not Cairn's. It is mapped so that what
+//! programs compute from it stays true: `uordblks + hblkhd` is what the program holds, `arena == uordblks +
+//! fordblks`, `keepcost` is what [`malloc_trim`] could give back.
 //!
 //! | field | here |
 //! |---|---|
@@ -42,7 +42,8 @@ impl Mallinfo<usize> {
     fn new(heap: &Statistics) -> Self {
         let sum = |of| report::sum(heap, of);
         let live = sum(|class| class.live_blocks * class.block_size);
-        // The counts are taken one after the other while threads run, so the live blocks may seem to exceed the slabs.
+        // The counts are taken one after the other while threads run, so the live blocks may seem to exceed
+        // the slabs.
         let arena = (sum(|class| class.slab_bytes) + heap.free_dirty_bytes).max(live);
         Mallinfo {
             arena,
@@ -91,12 +92,12 @@ pub extern "C" fn malloc_stats() {
     report::readable(&mut Text::to(Sink::Descriptor(libc::STDERR_FILENO)), &engine::statistics());
 }
 
-/// Writes what the heap holds to a stream, as XML with glibc's elements; EINVAL (as the result) for options other
-/// than 0.
+/// Writes what the heap holds to a stream, as XML with glibc's elements; EINVAL (as the result) for options
+/// other than 0.
 ///
-/// The one heap has number 0. `fast` are free blocks in the bins of threads, `rest` all other free memory, `mmap` large
-/// blocks; `live` (Cairn's own) is all that the program holds. `system` is memory that may be touched, `aspace` what is
-/// reserved; `max` is not kept and therefore not told.
+/// The one heap has number 0. `fast` are free blocks in the bins of threads, `rest` all other free memory,
+/// `mmap` large blocks; `live` (Cairn's own) is all that the program holds. `system` is memory that may be
+/// touched, `aspace` what is reserved; `max` is not kept and therefore not told.
 ///
 /// # Safety
 /// `stream` is an open stream of the C library.
@@ -157,10 +158,10 @@ pub extern "C" fn malloc_trim(keep: usize) -> c_int {
 
 /// Takes glibc's wishes: 1 if the parameter is one of glibc's and the value one that glibc takes, else 0.
 ///
-/// None changes anything. They tune mechanisms that Cairn doesn't have (arenas, a top chunk, a threshold for mmap), and a
-/// program that sets them does so for speed or memory, never for correctness. Two are refused, so that a program that
-/// looks at the result isn't deceived: filling of blocks (`M_PERTURB` other than 0) and checks by `M_CHECK_ACTION`.
-/// Cairn's own settings are the `CAIRN_*` variables.
+/// None changes anything. They tune mechanisms that Cairn doesn't have (arenas, a top chunk, a threshold
+/// for mmap), and a program that sets them does so for speed or memory, never for correctness. Two are
+/// refused, so that a program that looks at the result isn't deceived: filling of blocks (`M_PERTURB` other
+/// than 0) and checks by `M_CHECK_ACTION`. Cairn's own settings are the `CAIRN_*` variables.
 #[unsafe(no_mangle)]
 pub extern "C" fn mallopt(parameter: c_int, value: c_int) -> c_int {
     const M_MXFAST: c_int = 1;

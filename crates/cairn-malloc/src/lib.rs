@@ -13,11 +13,11 @@
 //! ```
 //!
 //! Rules for all of them:
-//! - The first line of a hot function asks the engine's fast path, and the function leaves by a tail call into its
-//!   cold half when that misses. A test counts the instructions of the result.
-//! - No exported name is called from inside. A call of `malloc` here would go to whoever interposes it, and LLVM,
-//!   which knows what `malloc` does, would rewrite the callers: `malloc` and `memset` become `calloc`, which would then
-//!   call itself. `no_builtins` takes that knowledge away.
+//! - The first line of a hot function asks the engine's fast path, and the function leaves by a tail call
+//!   into its cold half when that misses. A test counts the instructions of the result.
+//! - No exported name is called from inside. A call of `malloc` here would go to whoever interposes it, and
+//!   LLVM, which knows what `malloc` does, would rewrite the callers: `malloc` and `memset` become
+//!   `calloc`, which would then call itself. `no_builtins` takes that knowledge away.
 //! - Success keeps errno, and so does free; failure sets ENOMEM where the standard of the function says so.
 //! - Nothing unwinds, in either direction, through a Rust frame: see `cxx`.
 #![no_std]
@@ -31,9 +31,8 @@ mod standard;
 mod start;
 mod text;
 
-/// A panic in the allocator is a bug of ours. The message names no place: the text of places is larger than the rest
-/// of this library's constants, and a debugger on the core shows it.
-#[cfg(panic = "abort")]
+/// A panic in the allocator is a bug of ours. The message names no place: the text of places is larger than
+/// the rest of this library's constants, and a debugger on the core shows it.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {
     cairn_core::fault::Line::new()
@@ -41,8 +40,9 @@ fn panic(_: &core::panic::PanicInfo) -> ! {
         .abort()
 }
 
-// Without optimisation the compiled parts of `core` refer to the routine that unwinding would call. Nothing unwinds
-// here, and stable Rust has no other way to say so. Weak, because a Rust program that links libcairn.a brings one.
+// Without optimisation the compiled parts of `core` refer to the routine that unwinding would call. Nothing
+// unwinds here, and stable Rust has no other way to say so. Weak, because a Rust program that links
+// libcairn.a brings one.
 core::arch::global_asm!(
     ".weak rust_eh_personality",
     ".hidden rust_eh_personality",

@@ -1,5 +1,5 @@
-//! The reports on the heap: the readable one (`malloc_stats`, `CAIRN_STATS=1`) and the machine's (`CAIRN_STATS=<path>`),
-//! and the end of the process, when `CAIRN_STATS` asks for one of them.
+//! The reports on the heap: the readable one (`malloc_stats`, `CAIRN_STATS=1`) and the machine's
+//! (`CAIRN_STATS=<path>`), and the end of the process, when `CAIRN_STATS` asks for one of them.
 //!
 //! The machine's report is made of lines `key value`, and one line for each size class that has slabs:
 //! ```text
@@ -22,7 +22,8 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Where the readable report goes at exit, or -1.
 static DESCRIPTOR: AtomicI32 = AtomicI32::new(-1);
-/// The file that the machine's report goes to at exit (a copy: programs overwrite their environment), or null.
+/// The file that the machine's report goes to at exit (a copy: programs overwrite their environment), or
+/// null.
 static PATH: AtomicPtr<c_char> = AtomicPtr::new(ptr::null_mut());
 /// The one whose child reports, or 0 if every process does.
 static PARENT: AtomicI32 = AtomicI32::new(0);
@@ -38,13 +39,14 @@ pub fn at_exit(wish: &[u8], parent: c_int) {
         PATH.store(absolute(wish), Relaxed);
         return;
     }
-    // A copy, because well-behaved programs close stderr in an exit handler; above the numbers that shells use.
-    // SAFETY: fcntl makes a new descriptor and touches no other.
+    // A copy, because well-behaved programs close stderr in an exit handler; above the numbers that shells
+    // use. SAFETY: fcntl makes a new descriptor and touches no other.
     let copy = unsafe { libc::fcntl(libc::STDERR_FILENO, libc::F_DUPFD_CLOEXEC, 100) };
     DESCRIPTOR.store(if copy < 0 { libc::STDERR_FILENO } else { copy }, Relaxed);
 }
 
-/// A copy of the path that stays valid when the working directory changes; null, after a warning, if that can't be.
+/// A copy of the path that stays valid when the working directory changes; null, after a warning, if that
+/// can't be.
 fn absolute(path: &[u8]) -> *mut c_char {
     const ROOM: usize = 2 * libc::PATH_MAX as usize;
     let Some(memory) = os::map_zeroed(ROOM) else { return ptr::null_mut() };
@@ -78,7 +80,8 @@ extern "C" fn end() {
         return;
     }
     let parent = PARENT.load(Relaxed);
-    // SAFETY: getppid has no preconditions. A forked child has another parent than the process that was asked.
+    // SAFETY: getppid has no preconditions. A forked child has another parent than the process that was
+    // asked.
     if parent != 0 && parent != unsafe { libc::getppid() } {
         return;
     }

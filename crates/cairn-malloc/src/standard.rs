@@ -1,4 +1,5 @@
-//! The names of ISO C and those that grew around them: malloc, free, calloc, realloc, and their `__libc_` twins.
+//! The names of ISO C and those that grew around them: malloc, free, calloc, realloc, and their `__libc_`
+//! twins.
 //!
 //! ```text
 //!   malloc(n) ── engine::allocate_fast ── a block ─────────────────────────► return
@@ -115,7 +116,8 @@ macro_rules! export {
         $(#[$doc])*
         ///
         /// # Safety
-        /// A pointer to a block is null or a live block of this allocator; a pointer to a result can be written.
+        /// A pointer to a block is null or a live block of this allocator; a pointer to a result can be
+        /// written.
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name $args -> $out {
             // SAFETY: passed on to the caller.

@@ -1,8 +1,9 @@
 //! The start of the process: settings from the environment.
 //!
-//! Runs as a constructor, long after the first malloc (the dynamic loader's own). So settings begin with their defaults and change
-//! here, while there is one thread. Without a `CAIRN_` variable this costs one comparison for each variable; no memory is
-//! allocated, nothing is looked up, nothing is asked of the kernel.
+//! Runs as a constructor, long after the first malloc (the dynamic loader's own). So settings begin with
+//! their defaults and change here, while there is one thread. Without a `CAIRN_` variable this costs one
+//! comparison for each variable; no memory is allocated, nothing is looked up, nothing is asked of the
+//! kernel.
 //!
 //! | variable | |
 //! |---|---|
@@ -32,8 +33,8 @@ static START: extern "C" fn(c_int, *const *const c_char, *const *const c_char) =
 
 #[cfg(target_env = "gnu")]
 extern "C" fn start(_argc: c_int, _argv: *const *const c_char, environment: *const *const c_char) {
-    // SAFETY: glibc passes the environment to the constructors of programs and shared objects alike: an array of C
-    // strings that ends with null.
+    // SAFETY: glibc passes the environment to the constructors of programs and shared objects alike: an
+    // array of C strings that ends with null.
     unsafe { read(environment) }
 }
 
@@ -139,13 +140,14 @@ fn warn_of_value(setting: &Setting, value: &[u8]) {
 
 /// Starts the thread that gives pages back while the program is idle.
 ///
-/// It ends with the process. A forked child doesn't have it (threads don't survive fork) and gets none: starting threads in a
-/// child of fork isn't allowed to most programs, and a child that calls exec gets its own.
+/// It ends with the process. A forked child doesn't have it (threads don't survive fork) and gets none:
+/// starting threads in a child of fork isn't allowed to most programs, and a child that calls exec gets its
+/// own.
 #[cold]
 fn start_purge_thread() {
     const STACK: usize = 64 * 1024;
-    // SAFETY: the attribute and signal records are written before they are read, and outlive the calls that take them.
-    // The thread runs `purge_for_ever`, which uses nothing of this frame.
+    // SAFETY: the attribute and signal records are written before they are read, and outlive the calls that
+    // take them. The thread runs `purge_for_ever`, which uses nothing of this frame.
     let failure = unsafe {
         let mut attributes = MaybeUninit::<libc::pthread_attr_t>::zeroed();
         let mut blocked = MaybeUninit::<libc::sigset_t>::zeroed();

@@ -1,7 +1,7 @@
 //! Words and numbers, formatted without `core::fmt` and without allocating, into a descriptor or a `FILE`.
 //!
-//! `core::fmt` would double the size of the shared object. What is needed here is text, whole numbers, and numbers
-//! padded to a column.
+//! `core::fmt` would double the size of the shared object. What is needed here is text, whole numbers, and
+//! numbers padded to a column.
 
 use core::ffi::c_int;
 
@@ -16,8 +16,8 @@ pub enum Sink {
 
 const ROOM: usize = 1024;
 
-/// A buffer in front of a [`Sink`]; what is left is written when it is dropped. Errors of the sink are not reported:
-/// nobody could be told.
+/// A buffer in front of a [`Sink`]; what is left is written when it is dropped. Errors of the sink are not
+/// reported: nobody could be told.
 pub struct Text {
     sink: Sink,
     len: usize,
@@ -95,8 +95,8 @@ impl Text {
         let mut at = self.bytes.as_ptr();
         let mut left = core::mem::take(&mut self.len);
         while left > 0 {
-            // SAFETY: `left` bytes from `at` on are in the buffer; the stream, if there is one, is open, because
-            // the caller of the C function that got it says so.
+            // SAFETY: `left` bytes from `at` on are in the buffer; the stream, if there is one, is open,
+            // because the caller of the C function that got it says so.
             let done = unsafe {
                 match self.sink {
                     Sink::Descriptor(descriptor) => libc::write(descriptor, at.cast(), left),

@@ -2,9 +2,10 @@
 
 use super::{runtime, try_new};
 
-// Declared "C", not "C-unwind", although the first two throw: every call of them is the last thing its caller does and
-// compiles to a jump (a test disassembles the library to see it), so there is no Rust frame to unwind. With "C-unwind"
-// the compiler would guard the call against unwinding, and a guarded call is no jump.
+// Declared "C", not "C-unwind", although the first two throw: every call of them is the last thing its
+// caller does and compiles to a jump (a test disassembles the library to see it), so there is no Rust frame
+// to unwind. With "C-unwind" the compiler would guard the call against unwinding, and a guarded call is no
+// jump.
 unsafe extern "C" {
     /// A new that missed the fast path: memory, or `bad_alloc`, or what the handler throws.
     pub fn cairn_new_slow(size: usize) -> *mut u8;
@@ -16,8 +17,8 @@ unsafe extern "C" {
     pub fn cairn_new_nothrow_aligned_slow(size: usize, align: usize) -> *mut u8;
 }
 
-// Stack: the frame record (x29, x30), x19 and x20, the three arguments of the function that throws, and 8 bytes for the
-// alignment.
+// Stack: the frame record (x29, x30), x19 and x20, the three arguments of the function that throws, and 8
+// bytes for the alignment.
 core::arch::global_asm!(
     ".pushsection .text.cairn_new,\"ax\",@progbits",
     ".p2align 4",

@@ -1,7 +1,8 @@
 //! The stubs in plain Rust, for a processor without assembly of ours.
 //!
-//! The same loops, with one thing missing: nothing here can be unwound, so a handler that throws ends the process.
-//! A plain new without a handler calls libstdc++'s thrower, which works where the compiler makes that a jump.
+//! The same loops, with one thing missing: nothing here can be unwound, so a handler that throws ends the
+//! process. A plain new without a handler calls libstdc++'s thrower, which works where the compiler makes
+//! that a jump.
 
 use super::runtime::{self, Function};
 use super::try_new;
@@ -41,7 +42,8 @@ pub unsafe fn cairn_new_aligned_slow(size: usize, align: usize) -> *mut u8 {
             let throw = runtime::thrower(&mut arguments);
             // SAFETY: it was made with a value.
             let [first, second, third] = unsafe { arguments.assume_init() };
-            // SAFETY: `thrower` returns a function that takes these arguments (or ignores them) and doesn't return.
+            // SAFETY: `thrower` returns a function that takes these arguments (or ignores them) and doesn't
+            // return.
             let throw: extern "C" fn(Function, Function, Function) -> *mut u8 =
                 unsafe { core::mem::transmute(throw) };
             return throw(first, second, third);

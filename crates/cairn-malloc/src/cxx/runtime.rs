@@ -1,7 +1,7 @@
 //! What is needed of the C++ runtime, found without needing that there is one.
 //!
-//! Each function of it is first taken from a weak reference (the dynamic loader filled it if libstdc++ was there when
-//! Cairn was loaded; the linker, if both are in one static program) and else looked up by name.
+//! Each function of it is first taken from a weak reference (the dynamic loader filled it if libstdc++ was
+//! there when Cairn was loaded; the linker, if both are in one static program) and else looked up by name.
 
 use cairn_core::fault::Line;
 use core::ffi::{CStr, c_char, c_int, c_void};
@@ -51,8 +51,8 @@ macro_rules! weak {
 
 /// Looks a function up in all that is loaded now; null if it is nowhere.
 ///
-/// `dlsym` is weak too, because a static program may have none, and doesn't need it. `dlopen` is found through it: the
-/// linker warns everybody who mentions `dlopen` in a static program.
+/// `dlsym` is weak too, because a static program may have none, and doesn't need it. `dlopen` is found
+/// through it: the linker warns everybody who mentions `dlopen` in a static program.
 fn look_up(name: &CStr) -> Function {
     type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
     type Dlopen = unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void;
@@ -70,8 +70,8 @@ fn look_up(name: &CStr) -> Function {
     let Some(dlopen) = dlopen else { return ptr::null() };
     // A runtime that came with a module of an interpreter is invisible to the search above.
     for library in [c"libstdc++.so.6", c"libc++.so.1", c"libc++abi.so.1"] {
-        // SAFETY: the names are C strings. RTLD_NOLOAD loads nothing; the handle is never closed, and so the library
-        // stays as long as its function is in use.
+        // SAFETY: the names are C strings. RTLD_NOLOAD loads nothing; the handle is never closed, and so
+        // the library stays as long as its function is in use.
         unsafe {
             let handle = dlopen(library.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD);
             if !handle.is_null() {
@@ -101,8 +101,8 @@ pub extern "C" fn handler() -> Function {
     get.map_or(ptr::null(), |get| unsafe { get() })
 }
 
-/// libstdc++'s personality routine, for the table of the nothrow stub; null as long as it wasn't needed, and the
-/// unwinder takes null for "this frame has no handler".
+/// libstdc++'s personality routine, for the table of the nothrow stub; null as long as it wasn't needed,
+/// and the unwinder takes null for "this frame has no handler".
 pub static PERSONALITY: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 
 /// [`handler`] for one who is going to catch what it throws.
@@ -134,13 +134,13 @@ pub extern "C" fn swallow(exception: *mut c_void) {
     }
 }
 
-/// Finds out how to throw `std::bad_alloc`: returns the function that a stub shall jump to, with its arguments in
-/// `arguments`, if it takes any.
+/// Finds out how to throw `std::bad_alloc`: returns the function that a stub shall jump to, with its
+/// arguments in `arguments`, if it takes any.
 ///
-/// Mostly that is `std::__throw_bad_alloc()`, without any. A static program may lack it, because the linker takes out of
-/// an archive only what somebody needs, and Cairn asks weakly; if it knows `std::bad_alloc` at all (else it can't catch
-/// one), what that function does is done here. If there is nothing to throw with the process ends: the standard leaves
-/// no other way.
+/// Mostly that is `std::__throw_bad_alloc()`, without any. A static program may lack it, because the linker
+/// takes out of an archive only what somebody needs, and Cairn asks weakly; if it knows `std::bad_alloc` at
+/// all (else it can't catch one), what that function does is done here. If there is nothing to throw with
+/// the process ends: the standard leaves no other way.
 pub extern "C" fn thrower(arguments: &mut MaybeUninit<[Function; 3]>) -> Function {
     let throw = runtime(weak!("_ZSt17__throw_bad_allocv"), c"_ZSt17__throw_bad_allocv");
     if !throw.is_null() {
@@ -156,8 +156,8 @@ pub extern "C" fn thrower(arguments: &mut MaybeUninit<[Function; 3]>) -> Functio
         && !kind.is_null()
         && !table.is_null()
     {
-        // SAFETY: a bad_alloc is a pointer to its table of virtual functions, which begins two words into `table`.
-        // The runtime has memory put aside for this case and ends the process if that is used up.
+        // SAFETY: a bad_alloc is a pointer to its table of virtual functions, which begins two words into
+        // `table`. The runtime has memory put aside for this case and ends the process if that is used up.
         let exception = unsafe {
             let exception = allocate(size_of::<Function>());
             exception.write(table.add(2).cast());
@@ -167,6 +167,7 @@ pub extern "C" fn thrower(arguments: &mut MaybeUninit<[Function; 3]>) -> Functio
         return throw;
     }
     Line::new()
-        .text("operator new is out of memory, and nothing in this process can throw std::bad_alloc (a static C++ program: link with -Wl,-u,_ZSt17__throw_bad_allocv)")
+        .text("operator new is out of memory, and nothing in this process can throw std::bad_alloc ")
+        .text("(a static C++ program: link with -Wl,-u,_ZSt17__throw_bad_allocv)")
         .abort()
 }
