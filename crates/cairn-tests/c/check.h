@@ -82,7 +82,7 @@ static inline long status_kib(const char *name) {
 
 #ifndef CHECK_STATIC
 __attribute__((constructor)) static void runs_on_the_library(void) {
-    const char *expected = getenv("CAIRN_EXPECT_LIBRARY");
+    const char *expected = getenv("EXPECTED_MALLOC");
     if (!expected) return;
     Dl_info info;
     CHECK(dladdr((void *)malloc, &info) != 0, "malloc is in no known object");

@@ -1,5 +1,5 @@
 /* Preloaded beside the library under test: tells, for each process that starts, whose malloc it uses.
- * One line is appended to the file named by CAIRN_WITNESS: "<program>\t<object that malloc came from>\n".
+ * One line is appended to the file named by WITNESS_LOG: "<program>\t<object that malloc came from>\n".
  *
  * The address of malloc would not do: in a program that is not position-independent it may be the program's own jump
  * to the real one. What a call binds to stands in this object's jump table, so that is read. */
@@ -35,7 +35,7 @@ static void *bound_malloc(void) {
 }
 
 __attribute__((constructor)) static void tell(void) {
-    const char *path = getenv("CAIRN_WITNESS");
+    const char *path = getenv("WITNESS_LOG");
     if (!path) return;
     free(malloc(1)); /* The call that puts malloc into the table. */
     char line[8300], program[4096];

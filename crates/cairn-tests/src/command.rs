@@ -65,6 +65,8 @@ fn tail(text: &str) -> &str {
 /// # Panics
 /// If it can't be started, or has not ended within `limit`: then its whole group is killed.
 #[track_caller]
+// It is waited for: `wait4` below also tells what the child used, which the standard library doesn't.
+#[allow(clippy::zombie_processes)]
 pub fn run(command: &mut Command, limit: Duration) -> Finished {
     let line = format!("{command:?}");
     let (mut out, mut err) = (anonymous_file(), anonymous_file());

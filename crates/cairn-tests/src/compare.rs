@@ -140,14 +140,14 @@ impl Case {
         }
         let preload = env::join_paths(library.into_iter().chain([witness])).expect("paths without a colon");
         let mut command = Command::new(&self.program);
-        command
+        library::hide_test_settings(&mut command)
             .args(&self.args)
             .current_dir(scratch.path())
             .env("HOME", scratch.path())
             .env("TMPDIR", notes.path())
             .env("LC_ALL", "C")
             .env("LD_PRELOAD", preload)
-            .env("CAIRN_WITNESS", &log)
+            .env("WITNESS_LOG", &log)
             .envs(self.env.iter().map(|(name, value)| (name, value)));
         if let Some(bytes) = self.address_space {
             command::limit_address_space(&mut command, bytes);

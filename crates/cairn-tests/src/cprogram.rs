@@ -10,10 +10,10 @@ use std::time::Duration;
 /// A command that runs a program with the library preloaded.
 pub fn preloaded(program: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(program);
-    command
+    library::hide_test_settings(&mut command)
         .args(args)
         .env("LD_PRELOAD", library::shared_object())
-        .env("CAIRN_EXPECT_LIBRARY", library::shared_object())
+        .env("EXPECTED_MALLOC", library::shared_object())
         .env("LC_ALL", "C");
     command
 }

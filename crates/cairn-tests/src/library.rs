@@ -32,6 +32,12 @@ pub fn static_library() -> Option<PathBuf> {
     Some(built().join("libcairn.a"))
 }
 
+/// Takes the settings of the tests out of a command's environment: a program on the library must see none that the
+/// library doesn't know, or it is warned of.
+pub fn hide_test_settings(command: &mut Command) -> &mut Command {
+    command.env_remove("CAIRN_TEST_LIBRARY").env_remove("CAIRN_REQUIRE_PROGRAMS")
+}
+
 /// A cargo for a nested call: what the outer cargo told this test about itself is taken out of its environment.
 pub fn nested_cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -77,8 +77,11 @@ fn entered(pid: libc::pid_t) -> Option<u64> {
     let size = size_of::<libc::ptrace_syscall_info>();
     // SAFETY: the thread is stopped and traced by this one, and the kernel writes at most `size` bytes to `info`.
     let got = unsafe { libc::ptrace(libc::PTRACE_GET_SYSCALL_INFO, pid, size, &mut info) };
+    if got <= 0 || info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
+        return None;
+    }
     // SAFETY: `op` says that the union holds `entry`.
-    (got > 0 && info.op == libc::PTRACE_SYSCALL_INFO_ENTRY).then(|| unsafe { info.u.entry.nr })
+    Some(unsafe { info.u.entry.nr })
 }
 
 fn resume(pid: libc::pid_t, signal: i32) {

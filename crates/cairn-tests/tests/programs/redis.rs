@@ -24,12 +24,13 @@ impl Server {
             TcpListener::bind("127.0.0.1:0").expect("loopback").local_addr().expect("a bound port").port();
         let objects =
             std::env::join_paths(preload.into_iter().chain([witness])).expect("paths without a colon");
-        let child = Command::new(server)
+        let mut command = Command::new(server);
+        let child = library::hide_test_settings(&mut command)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .arg("--dir")
             .arg(scratch.path())
             .env("LD_PRELOAD", objects)
-            .env("CAIRN_WITNESS", scratch.path().join("processes"))
+            .env("WITNESS_LOG", scratch.path().join("processes"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
