@@ -20,8 +20,9 @@
  *     uordblks + fordblks; malloc_trim(0) gives up to keepcost bytes back. mallinfo says INT_MAX where an
  *     int is too small.
  *   - malloc_info(0, f) writes glibc's XML elements, and <total type="live"> for all that the program holds.
- *   - mallopt gives 1 for glibc's parameters with a value that glibc takes, else 0. It changes nothing: Cairn is set by the
- *     environment (CAIRN_...), see `cairn settings`. M_PERTURB other than 0 and M_CHECK_ACTION are refused.
+ *   - mallopt gives 1 for glibc's parameters with a value that glibc takes, else 0. It changes nothing:
+ *     Cairn is set by the environment (CAIRN_...), see `cairn settings`. M_PERTURB other than 0 and
+ *     M_CHECK_ACTION are refused.
  *
  * Not here: hooks (__malloc_hook), mcheck, malloc_get_state.
  *
