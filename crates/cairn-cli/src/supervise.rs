@@ -123,12 +123,10 @@ fn watch(pid: pid_t, hold: &Hold) -> (Ending, Usage) {
     }
 }
 
-/// Gives a signal to the child unless it has it already.
+/// Gives a signal to the child, unless it has it already: a key on the terminal signals the whole job, and so may
+/// the child itself.
 fn pass_on(pid: pid_t, arrived: Arrived) {
-    let continued = arrived.number == libc::SIGCONT;
-    // The child itself may signal its whole group, us included.
-    let from_elsewhere = arrived.sender.is_some_and(|sender| sender != pid);
-    if continued || from_elsewhere {
+    if arrived.sender.is_some_and(|sender| sender != pid) {
         signals::send(pid, arrived.number);
     }
 }
