@@ -6,8 +6,12 @@
 //! them back. If granules are wanted back soon after they went, the windows grow longer; if nobody wants them,
 //! they shrink again.
 
-/// Granules that one step gives back: 1 MiB, some 60 µs of system time.
-const STEP_GRANULES: usize = 16;
+/// A step gives back this part of what a window has to,
+const STEP_SHARE: usize = 64;
+/// but at least so many granules: 1 MiB, some 60 µs of system time,
+const STEP_MIN: usize = 16;
+/// and at most so many: 8 MiB, some 500 µs, during which other threads may wait for a span.
+const STEP_MAX: usize = 128;
 /// Windows grow at most by this factor over the setting, and shrink to this part of it.
 const STRETCH_MAX: u64 = 16;
 const SHRINK_MAX: u64 = 4;
@@ -19,6 +23,7 @@ pub struct Decay {
     window_end_ms: u64,
     low: usize,
     pending: usize,
+    step: usize,
     given_back: usize,
     wanted_back: usize,
     /// Windows begun so far.
@@ -33,6 +38,7 @@ impl Decay {
             window_end_ms: 0,
             low: 0,
             pending: 0,
+            step: 0,
             given_back: 0,
             wanted_back: 0,
             windows: 0,
@@ -58,7 +64,7 @@ impl Decay {
             self.next_window(now_ms, base_ms, dirty);
             self.windows += 1;
         }
-        let step = self.pending.min(STEP_GRANULES);
+        let step = self.pending.min(self.step);
         self.pending -= step;
         self.given_back += step;
         step
@@ -77,6 +83,7 @@ impl Decay {
         if base_ms == 0 {
             self.pending = dirty;
         }
+        self.step = (self.pending / STEP_SHARE).clamp(STEP_MIN, STEP_MAX);
         self.given_back = 0;
         self.wanted_back = 0;
         self.low = dirty;

@@ -193,8 +193,17 @@ pub fn statistics_into(into: &mut Statistics) {
     census::take(into);
 }
 
-/// Gives back what has been free for long; the purge thread's step. Returns after at most a few milliseconds.
+/// Gives back what has been free for long: a thread that calls this now and then keeps an idle process lean. Other threads
+/// can allocate in between.
 pub fn purge_step() {
+    /// A round ends after so many steps, so that it takes milliseconds.
+    const STEPS_MAX: usize = 32;
     let _errno = KeepErrno::new();
-    center::purge_step(pages::purge_step());
+    for _ in 0..STEPS_MAX {
+        let step = pages::purge_step();
+        center::purge_step(step.new_window);
+        if !step.purged {
+            break;
+        }
+    }
 }

@@ -239,13 +239,22 @@ pub fn shrink(place: Place, granules: usize, used: usize) {
     });
 }
 
-/// Gives pages back that nobody has needed for long. Costs a look at the clock if there is nothing to do. True if a
-/// new window began since the last call.
-pub fn purge_step() -> bool {
+/// What [`purge_step`] found.
+pub struct Step {
+    /// A new window of the decay began since the last call.
+    pub new_window: bool,
+    /// Pages went, and perhaps more are to go.
+    pub purged: bool,
+}
+
+/// Gives pages back that nobody has needed for long. Costs a look at the clock if there is nothing to do.
+pub fn purge_step() -> Step {
     static SEEN: AtomicUsize = AtomicUsize::new(0);
     locked(|state| {
+        let before = state.purged_total;
         state.tick();
-        SEEN.swap(state.decay.windows, Relaxed) != state.decay.windows
+        let windows = state.decay.windows;
+        Step { new_window: SEEN.swap(windows, Relaxed) != windows, purged: state.purged_total > before }
     })
 }
 

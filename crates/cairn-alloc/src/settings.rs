@@ -57,8 +57,13 @@ pub static PURGE_THREAD: Setting = Setting::new(
 );
 
 /// Whether huge pages are asked for.
-pub static HUGE_PAGES: Setting =
-    Setting::new("CAIRN_HUGE_PAGES", 0, 0, 1, "1 asks for huge pages for large dense heaps, 0 never does");
+pub static HUGE_PAGES: Setting = Setting::new(
+    "CAIRN_HUGE_PAGES",
+    0,
+    0,
+    1,
+    "1 asks for huge pages for what a heap grows beyond 64 MiB: fewer faults, perhaps more memory; 0 never does",
+);
 
 /// Greatest number of KiB that the bins of one thread may hold.
 pub static THREAD_KIB: Setting = Setting::new(

@@ -276,7 +276,7 @@ impl Heap {
                 self.close(class);
             }
         }
-        center::purge_step(pages::purge_step());
+        center::purge_step(pages::purge_step().new_window);
     }
 
     /// Empties all bins: the thread ends.
