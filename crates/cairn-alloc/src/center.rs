@@ -325,12 +325,13 @@ pub fn purge_step(new_round: bool) {
     }
 }
 
+/// Empties the transfer stacks of all classes into their slabs.
+pub fn settle_all() {
+    (1..CLASS_COUNT).for_each(|class| of(class).settle(class));
+}
+
 /// Gives back pages in the slabs of all classes and empties the transfer stacks; returns bytes.
 pub fn trim() -> usize {
-    (1..CLASS_COUNT)
-        .map(|class| {
-            of(class).settle(class);
-            of(class).purge_holes(false)
-        })
-        .sum()
+    settle_all();
+    (1..CLASS_COUNT).map(|class| of(class).purge_holes(false)).sum()
 }

@@ -21,16 +21,27 @@ pub fn allocate_fast(size: usize) -> *mut u8 {
 /// Allocates `size` bytes; null if memory is short or `size` exceeds `isize::MAX`. errno is kept.
 #[cold]
 pub fn allocate_slow(size: usize) -> *mut u8 {
-    let _errno = KeepErrno::new();
-    if size > SMALL_MAX { large::allocate(size, 1, false) } else { thread::allocate(class::of_size(size)) }
+    let class = if size > SMALL_MAX { 0 } else { class::of_size(size) };
+    allocate_class_slow(class, size, 1, false)
+}
+
+/// Tries, and if memory is short tries once more after everything that this thread and the transfer stacks hold has gone back
+/// to its slabs: what pins a slab is not lost, but in the way.
+fn insist(size: usize, mut attempt: impl FnMut() -> *mut u8) -> *mut u8 {
+    let block = attempt();
+    if !block.is_null() || size > isize::MAX as usize {
+        return block;
+    }
+    thread::flush_own();
+    center::settle_all();
+    attempt()
 }
 
 /// Like [`allocate_slow`], and the block reads as zero.
 #[inline]
 pub fn allocate_zeroed(size: usize) -> *mut u8 {
     if size > SMALL_MAX {
-        let _errno = KeepErrno::new();
-        return large::allocate(size, 1, true);
+        return allocate_class_slow(0, size, 1, true);
     }
     let mut block = allocate_fast(size);
     if block.is_null() {
@@ -54,14 +65,19 @@ pub fn allocate_aligned(align: usize, size: usize) -> *mut u8 {
 #[inline]
 pub(crate) fn allocate_class_or_large(class: usize, size: usize, align: usize) -> *mut u8 {
     let block = thread::bin(class).pop();
-    if !block.is_null() { block } else { allocate_class_slow(class, size, align) }
+    if !block.is_null() { block } else { allocate_class_slow(class, size, align, false) }
 }
 
+/// The slow half of every allocation: a block of `class`, or a large one if that is 0. Only a large one is made to read as
+/// zero.
 #[cold]
 #[inline(never)]
-fn allocate_class_slow(class: usize, size: usize, align: usize) -> *mut u8 {
+pub(crate) fn allocate_class_slow(class: usize, size: usize, align: usize, zeroed: bool) -> *mut u8 {
     let _errno = KeepErrno::new();
-    if class == 0 { large::allocate(size, align, false) } else { thread::allocate(class) }
+    insist(size, || match class {
+        0 => large::allocate(size, align, zeroed),
+        class => thread::allocate(class),
+    })
 }
 
 /// Frees into the thread's bin; false, and nothing done, if the bin is full or the address is not a small
@@ -122,8 +138,8 @@ pub unsafe fn reallocate(block: *mut u8, size: usize) -> *mut u8 {
     let old = if class == 0 {
         if size > SMALL_MAX {
             let _errno = KeepErrno::new();
-            // SAFETY: the caller's contract.
-            return unsafe { large::reallocate(block, size) };
+            // SAFETY: the caller's contract; a failed attempt leaves the block as it was.
+            return insist(size, || unsafe { large::reallocate(block, size) });
         }
         large::usable_size(block)
     } else {

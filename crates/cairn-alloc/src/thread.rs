@@ -74,9 +74,13 @@ static THREADS: AtomicUsize = AtomicUsize::new(0);
 static EXIT_KEY: AtomicUsize = AtomicUsize::new(0);
 
 /// Bytes that the bins of all threads may hold together at least;
-const PROCESS_BYTES_MIN: usize = 8 << 20;
+const PROCESS_BYTES_MIN: usize = 32 << 20;
 /// and this part of what is committed.
 const PROCESS_SHARE: usize = 16;
+/// The bins of one thread may hold this, divided by the number of threads,
+const CROWD_BYTES: usize = 2 << 20;
+/// but at least this (and at most the setting).
+const THREAD_BYTES_MIN: usize = 48 << 10;
 /// Misses between two looks at the clock.
 const MISSES_PER_TICK: usize = 64;
 /// Blocks that make a batch worth handing over.
@@ -220,12 +224,18 @@ impl Heap {
         let committed = region::regions().first().map_or(0, |r| r.committed() << crate::class::GRANULE_LOG2);
         let limit = PROCESS_BYTES_MIN.max(committed / PROCESS_SHARE);
         // Relaxed: a bound, not a lock; a race oversteps it by a block or two.
-        if mine > settings::THREAD_KIB.get() * 1024 || CAPACITY_BYTES.load(Relaxed) + bytes > limit {
+        if mine > self.capacity_max() || CAPACITY_BYTES.load(Relaxed) + bytes > limit {
             return false;
         }
         self.capacity_bytes.store(mine, Relaxed);
         CAPACITY_BYTES.fetch_add(bytes, Relaxed);
         true
+    }
+
+    /// What this heap's bins may hold. Many threads are mostly waiting ones, whose bins are lost to the others.
+    fn capacity_max(&self) -> usize {
+        let most = settings::THREAD_KIB.get() * 1024;
+        (CROWD_BYTES / THREADS.load(Relaxed).max(1)).clamp(THREAD_BYTES_MIN.min(most), most)
     }
 
     fn discharge(&self, bytes: usize) {
