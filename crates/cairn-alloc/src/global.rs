@@ -2,10 +2,19 @@
 //!
 //! Rust states size and alignment at every call. So there are classes for 24, 40, 56 .. bytes that the C door can't
 //! use, and `dealloc` needs no lookup: for a type known at compile time the class is a constant.
+//!
+//! ```text
+//!   Layout ──► class ──► the thread's bin of that class ──► pop, push        inlined into the caller
+//!                          └─ missed, or class 0 (large) ──► the engine      one call
+//! ```
+//! Invariant: a live block belongs to the class of the layout that the program will free it with. So `realloc` may keep
+//! a block only if the new layout has the same class, however little would be wasted otherwise.
 
 use core::alloc::{GlobalAlloc, Layout};
 
-use crate::class::{self, SMALL_MAX};
+use cairn_core::os::KeepErrno;
+
+use crate::class::{self, GRANULE};
 use crate::engine;
 use crate::{large, thread};
 
@@ -47,8 +56,7 @@ unsafe impl GlobalAlloc for Cairn {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let class = class_of(layout);
         if class == 0 {
-            let _errno = cairn_core::os::KeepErrno::new();
-            return large::allocate(layout.size(), layout.align(), true);
+            return allocate_large_zeroed(layout);
         }
         let block = engine::allocate_class_or_large(class, layout.size(), layout.align());
         if !block.is_null() {
@@ -60,22 +68,59 @@ unsafe impl GlobalAlloc for Cairn {
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let (old, new) = (class_of(layout), class::of_layout(size, layout.align()));
-        if old == new && old != 0 {
-            return block;
+        // SAFETY: the caller promises that size and alignment make a layout, and that the block has the old one.
+        unsafe { reallocate(block, layout, Layout::from_size_align_unchecked(size, layout.align())) }
+    }
+}
+
+/// A large block that reads as zero. Pages that were never used are not touched.
+#[inline(never)]
+fn allocate_large_zeroed(layout: Layout) -> *mut u8 {
+    let _errno = KeepErrno::new();
+    large::allocate(layout.size(), layout.align(), true)
+}
+
+/// Changes a block's layout, in place or by moving it; contents are kept to the lesser size. Null, and the block intact,
+/// if memory is short.
+///
+/// # Safety
+/// The block is live and was allocated with `old`; neither layout has size 0.
+#[inline(never)]
+pub(crate) unsafe fn reallocate(block: *mut u8, old: Layout, new: Layout) -> *mut u8 {
+    let (old_class, new_class) = (class_of(old), class_of(new));
+    if old_class == new_class && old_class != 0 {
+        // Also for a stricter alignment: it divides the class's block size, so it divides every block's address.
+        return block;
+    }
+    // SAFETY: of class 0 in both layouts: a large block that stays one. The rest is the caller's contract.
+    unsafe {
+        if old_class == 0 && new_class == 0 && may_resize_large(block, new) {
+            let _errno = KeepErrno::new();
+            return large::reallocate(block, new.size());
         }
-        if old == 0 && new == 0 && layout.align() <= SMALL_MAX {
-            let _errno = cairn_core::os::KeepErrno::new();
-            // SAFETY: a large block of the caller's.
-            return unsafe { large::reallocate(block, size) };
-        }
-        let moved = engine::allocate_class_or_large(new, size, layout.align());
+        move_to(block, old, new)
+    }
+}
+
+/// Whether a large block can be resized by [`large::reallocate`], which may move it to any granule: only if the
+/// new alignment asks no more than that, or the block will stay where it is, because it is long enough and aligned.
+fn may_resize_large(block: *mut u8, new: Layout) -> bool {
+    let stays = || block.addr().is_multiple_of(new.align()) && new.size() <= large::usable_size(block);
+    new.align() <= GRANULE || stays()
+}
+
+/// Allocates a new block, copies, and frees the old one.
+///
+/// # Safety
+/// As for [`reallocate`].
+unsafe fn move_to(block: *mut u8, old: Layout, new: Layout) -> *mut u8 {
+    // SAFETY: the caller's contract. Both blocks are live, distinct, and hold the lesser size; then the old one is freed once,
+    // by its own layout.
+    unsafe {
+        let moved = Cairn.alloc(new);
         if !moved.is_null() {
-            // SAFETY: both are live and hold the lesser size; then the old one is freed once, by its own layout.
-            unsafe {
-                moved.copy_from_nonoverlapping(block, layout.size().min(size));
-                self.dealloc(block, layout);
-            }
+            moved.copy_from_nonoverlapping(block, old.size().min(new.size()));
+            Cairn.dealloc(block, old);
         }
         moved
     }

@@ -19,6 +19,8 @@
 #[cfg(test)]
 extern crate std;
 
+#[cfg(any(feature = "allocator-api2", feature = "allocator-api2-04"))]
+mod allocator;
 mod bin;
 mod bits;
 mod census;
