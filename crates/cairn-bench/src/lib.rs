@@ -16,6 +16,7 @@
 //! `cairn-workload` is a second door to the same workloads, for use under `perf` or `valgrind` by hand.
 //! No allocator is linked in here: whatever `LD_PRELOAD` gives is what is measured.
 
+pub mod classes;
 pub mod compare;
 pub mod count;
 pub mod launch;

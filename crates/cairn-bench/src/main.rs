@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use cairn_bench::{compare, count, launch, workload};
+use cairn_bench::{classes, compare, count, launch, workload};
 
 /// Compares Cairn with other allocators on the same workloads.
 #[derive(Parser)]
@@ -20,6 +20,8 @@ enum Command {
     Compare(compare::Compare),
     /// Count instructions per operation under valgrind, where time is too noisy
     Count(count::Count),
+    /// What other size classes would cost real programs, from recorded histograms
+    Classes(classes::Classes),
     /// Run one workload in this process and print one line of JSON
     Workload(workload::Options),
 }
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
     let done = match Program::parse().command {
         Command::Compare(options) => options.run(),
         Command::Count(options) => options.run(),
+        Command::Classes(options) => options.run(),
         Command::Workload(options) => options.run(),
     };
     match done {
