@@ -193,6 +193,9 @@ fn shrink(block: Block, bytes: usize, old: usize) {
     // A block that became a little smaller may grow again.
     if block.span_bytes() / GRANULE > keep + keep / 8 {
         pages::shrink(block.0, keep, used - keep);
+    } else if keep < used {
+        // They stay in the span, and when it is freed its size won't tell that they were written to.
+        pages::mark_dirty(block.0, keep, used);
     }
     block.resize(bytes);
 }
@@ -239,8 +242,12 @@ fn relocate(block: Block, bytes: usize) -> *mut u8 {
     new.address()
 }
 
+/// Frees a block whose first `old` bytes have moved away.
 fn release_clean(block: Block, old: usize) {
-    pages::mark_clean(block.0, 0, old / GRANULE);
+    let whole = old / GRANULE;
+    pages::mark_clean(block.0, 0, whole);
+    // Behind `old` the last granule may hold what the block held when it was larger.
+    pages::mark_dirty(block.0, whole, old.div_ceil(GRANULE));
     release(block, 0);
 }
 

@@ -279,14 +279,16 @@ impl Heap {
         }
         // While the heap grows, what idle bins hold keeps whole slabs from being used for something else.
         let growths = pages::growths();
-        let patience = if self.growths.swap(growths, Relaxed) == growths { IDLE_LOOKS_MAX } else { 1 };
+        let grew = self.growths.swap(growths, Relaxed) != growths;
+        let patience = if grew { 1 } else { IDLE_LOOKS_MAX };
         for class in 1..CLASS_COUNT {
             let (bin, cold) = (&self.bins[class], self.cold(class));
             if bin.capacity(cold) > 0 && bin.idle_looks(cold) >= patience {
                 self.close(class);
             }
         }
-        center::purge_step(pages::purge_step().new_window);
+        // The same goes for holes in idle slabs.
+        center::purge_step(pages::purge_step().new_window || grew);
     }
 
     /// Empties all bins: the thread ends.

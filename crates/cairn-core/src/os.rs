@@ -124,12 +124,50 @@ pub unsafe fn commit(at: *mut u8, bytes: usize) -> bool {
 /// Gives the pages back; they read as zero afterwards (`madvise(MADV_DONTNEED)`). False if the kernel refuses
 /// (locked pages): then contents are as they were.
 ///
+/// QEMU's user mode (to 7.2 at least) takes this advice as a hint, answers "done", and leaves the contents. So the first
+/// call looks whether it helped; if not, this and all later ones map fresh pages over the old (`mmap(MAP_FIXED)`).
+///
 /// # Safety
 /// The range is page-aligned, committed, and holds nothing that anybody needs.
 pub unsafe fn purge(at: *mut u8, bytes: usize) -> bool {
+    const UNKNOWN: usize = 0;
+    const ADVICE: usize = 1;
+    const MAPPING: usize = 2;
+    static WAY: AtomicUsize = AtomicUsize::new(UNKNOWN);
     let _errno = KeepErrno::new();
-    // SAFETY: the caller owns the range and its contents.
+    // SAFETY: the caller owns the range and its contents, for all three calls; it is page-aligned, so it holds a word.
+    unsafe {
+        match WAY.load(Relaxed) {
+            ADVICE => advise_unneeded(at, bytes),
+            MAPPING => map_over(at, bytes),
+            _ => {
+                let witness = at.cast::<usize>();
+                witness.write_volatile(1);
+                if !advise_unneeded(at, bytes) {
+                    return false;
+                }
+                let helps = witness.read_volatile() == 0;
+                WAY.store(if helps { ADVICE } else { MAPPING }, Relaxed);
+                helps || map_over(at, bytes)
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As for [`purge`].
+unsafe fn advise_unneeded(at: *mut u8, bytes: usize) -> bool {
+    // SAFETY: the caller's contract.
     unsafe { libc::madvise(at.cast(), bytes, libc::MADV_DONTNEED) == 0 }
+}
+
+/// # Safety
+/// As for [`purge`].
+unsafe fn map_over(at: *mut u8, bytes: usize) -> bool {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: the caller's contract: what is replaced is its own.
+    unsafe { libc::mmap(at.cast(), bytes, protection, flags, -1, 0) != libc::MAP_FAILED }
 }
 
 /// Tells for each page of a range whether it is in memory (`mincore`): the lowest bit of its byte. A page that is not may
