@@ -311,15 +311,15 @@ impl State {
     }
 }
 
-/// One step of giving back the holes in idle slabs: a few classes, if a round is under way. `new_round` begins one.
+/// One step of giving back the holes in idle slabs: a few classes, if a round is under way. `new_round` begins one if none is.
 pub fn purge_step(new_round: bool) {
     const CLASSES: usize = 8;
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    if new_round {
-        NEXT.store(CLASS_COUNT - 1, Relaxed);
-    }
     // A race skips or repeats classes, which does no harm.
-    let next = NEXT.load(Relaxed);
+    let mut next = NEXT.load(Relaxed);
+    if next == 0 && new_round {
+        next = CLASS_COUNT - 1;
+    }
     let left = next.saturating_sub(CLASSES);
     NEXT.store(left, Relaxed);
     for class in left + 1..=next {

@@ -98,9 +98,9 @@ pub struct SlabBody {
 pub enum Holes {
     /// Given back, or none.
     Given = 0,
-    /// The slab was used before the last round, but not since.
+    /// Perhaps some, and nothing was taken from the slab since the last round.
     Idle = 1,
-    /// The slab was used since the last round.
+    /// Blocks were taken from the slab since the last round: it may need its free pages soon.
     Stirred = 2,
 }
 

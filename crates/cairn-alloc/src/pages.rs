@@ -112,13 +112,19 @@ struct State {
     dirty_total: usize,
     free_total: usize,
     purged_total: usize,
+    /// Granules without pages that were taken since the last growth.
+    fresh: usize,
     decay: Decay,
 }
 
-/// How often memory was added to a region.
+/// How often the memory in use has grown by [`GROWTH_SHARE`].
 static GROWTHS: AtomicUsize = AtomicUsize::new(0);
+/// The part of the heap that makes a growth, if it is fresh memory.
+const GROWTH_SHARE: usize = 32;
+/// A growth is at least so many granules.
+const GROWTH_MIN: usize = 16;
 
-/// How often the page heap had to take more from the kernel.
+/// How often the page heap had to use fresh memory for a thirty-second part of what it has.
 pub fn growths() -> usize {
     GROWTHS.load(Relaxed)
 }
@@ -133,7 +139,13 @@ unsafe impl Sync for Pages {}
 
 static PAGES: Pages = Pages {
     lock: Lock::new(),
-    state: UnsafeCell::new(State { dirty_total: 0, free_total: 0, purged_total: 0, decay: Decay::new() }),
+    state: UnsafeCell::new(State {
+        dirty_total: 0,
+        free_total: 0,
+        purged_total: 0,
+        fresh: 0,
+        decay: Decay::new(),
+    }),
 };
 
 /// The page lock, for fork.
@@ -355,6 +367,11 @@ impl State {
         unsafe { (*region.descriptor(from)).len = granules as u32 };
         self.decay.dirty_changed(self.dirty_total);
         self.decay.clean_used(granules - taken);
+        self.fresh += granules - taken;
+        if self.fresh > (region.committed() / GROWTH_SHARE).max(GROWTH_MIN) {
+            self.fresh = 0;
+            GROWTHS.fetch_add(1, Relaxed);
+        }
     }
 
     /// Puts a free span into its tree, without coalescing.
@@ -437,7 +454,6 @@ impl State {
         if !region.commit(least, target) {
             return false;
         }
-        GROWTHS.fetch_add(1, Relaxed);
         let added = region.committed() - committed;
         self.release(Place { region, granule: committed }, added, 0);
         true

@@ -212,7 +212,9 @@ impl Slab {
         }
         body.free += count as u32;
         body.first_word = first_word as u32;
-        body.holes = Holes::Stirred;
+        if body.holes == Holes::Given {
+            body.holes = Holes::Idle;
+        }
         Ok(count)
     }
 
@@ -234,7 +236,7 @@ impl Slab {
         pages::free(Place { region: self.region, granule }, used);
     }
 
-    /// Gives back the whole pages that hold only free blocks, with `idle_only` if the slab was not used since
+    /// Gives back the whole pages that hold only free blocks, with `idle_only` if nothing was taken from it since
     /// the last call; returns how many bytes.
     pub fn purge_holes(self, idle_only: bool) -> usize {
         let (shape, start, body) = (self.shape(), self.start(), self.body());
