@@ -33,14 +33,18 @@ pub struct Cold {
     /// The slot behind the null.
     base: AtomicPtr<Slot>,
     /// Slots of the array, the null not counted; 0 without an array.
-    slots: u16,
+    slots: Cell<u16>,
     /// Whether the bin was full since it last grew or was empty.
-    pub overflowed: bool,
+    pub overflowed: Cell<bool>,
     /// The length when the bin was last looked at, to see whether it is in use,
-    seen: u16,
+    seen: Cell<u16>,
     /// and for how many looks it has not changed.
-    idle: u8,
+    idle: Cell<u8>,
 }
+
+// SAFETY: the cells are used by the bin's thread only; others read nothing but `base`. (A fork's child uses the bins of
+// threads that no longer exist.)
+unsafe impl Sync for Cold {}
 
 /// What a bin without an array points at.
 static NULL: AtomicUsize = AtomicUsize::new(0);
@@ -94,13 +98,8 @@ impl Bin {
     }
 
     /// How many blocks another thread's bin holds, at most `most`; 0 if it changes its array at this moment.
-    ///
-    /// # Safety
-    /// `cold` belongs to this bin.
-    pub unsafe fn peek(&self, cold: *const Cold, most: usize) -> usize {
-        // SAFETY: only the atomic field is touched.
-        let base = unsafe { (*cold).base.load(Relaxed) };
-        let len = self.top.load(Relaxed).addr().wrapping_sub(base.addr()) / size_of::<Slot>();
+    pub fn peek(&self, cold: &Cold, most: usize) -> usize {
+        let len = self.len(cold);
         if len <= most { len } else { 0 }
     }
 
@@ -111,26 +110,55 @@ impl Bin {
     }
 
     /// Changes how many blocks it may hold, at least as many as it does; false, and no change, if memory is short.
-    pub fn set_capacity(&self, cold: &mut Cold, capacity: usize) -> bool {
-        let len = self.len(cold);
-        debug_assert!(len <= capacity);
-        if capacity > usize::from(cold.slots) || capacity == 0 {
+    pub fn set_capacity(&self, cold: &Cold, capacity: usize) -> bool {
+        debug_assert!(self.len(cold) <= capacity);
+        if capacity > usize::from(cold.slots.get()) || capacity == 0 {
             let fresh = if capacity == 0 { NULL_END } else { array(capacity) };
             if fresh.is_null() {
                 return false;
             }
-            let (old, slots) = (cold.base.load(Relaxed), cold.slots);
-            // SAFETY: the old array holds `len` blocks and the new one has room for them; then the old one is ours alone.
-            unsafe {
-                ptr::copy_nonoverlapping(old, fresh, len);
-                self.top.store(fresh.add(len), Relaxed);
-                give_array(old, slots);
-            }
-            cold.base.store(fresh, Relaxed);
-            cold.slots = if capacity == 0 { 0 } else { slots_for(capacity) as u16 };
+            self.change_array(cold, fresh, if capacity == 0 { 0 } else { slots_for(capacity) as u16 });
         }
         self.limit.set(cold.base.load(Relaxed).wrapping_add(capacity));
         true
+    }
+
+    /// Moves the blocks to another array, which has room for them.
+    ///
+    /// A fork may stop this at any instruction, and its child must find either array whole: so while `base` changes the bin
+    /// is one without an array (the child loses what was in it), and the old array goes last, because that may wait
+    /// for a lock.
+    fn change_array(&self, cold: &Cold, fresh: *mut Slot, slots: u16) {
+        let len = self.len(cold);
+        let (old, old_slots) = (cold.base.load(Relaxed), cold.slots.get());
+        // SAFETY: the old array holds `len` blocks and the new one has room for them.
+        unsafe { ptr::copy_nonoverlapping(old, fresh, len) };
+        self.top.store(NULL_END, Relaxed);
+        compiler_fence(core::sync::atomic::Ordering::SeqCst);
+        cold.base.store(fresh, Relaxed);
+        cold.slots.set(slots);
+        compiler_fence(core::sync::atomic::Ordering::SeqCst);
+        self.top.store(fresh.wrapping_add(len), Relaxed);
+        compiler_fence(core::sync::atomic::Ordering::SeqCst);
+        // SAFETY: nobody uses the old array any more.
+        unsafe { give_array(old, old_slots) };
+    }
+
+    /// In the child of a fork: makes a bin whose thread no longer exists one without an array. `take_out` empties it first,
+    /// unless the thread was just changing the array: then the blocks are lost, to the child only.
+    pub fn bury(&self, cold: &Cold, take_out: impl FnOnce()) {
+        if self.top.load(Relaxed) != NULL_END {
+            take_out();
+            self.set_capacity(cold, 0);
+        } else if cold.base.load(Relaxed) == NULL_END && self.limit.get() == NULL_END {
+            // Nothing to do: the page stays shared with the parent.
+            return;
+        }
+        self.top.store(NULL_END, Relaxed);
+        self.limit.set(NULL_END);
+        cold.base.store(NULL_END, Relaxed);
+        cold.slots.set(0);
+        cold.overflowed.set(false);
     }
 
     /// Fills the empty bin with up to `want` blocks from `source`, which gets the slots to fill, lowest address first.
@@ -158,18 +186,24 @@ impl Bin {
     }
 
     /// How many calls in a row found the bin as the call before did: how long it has been idle.
-    pub fn idle_looks(&self, cold: &mut Cold) -> u8 {
+    pub fn idle_looks(&self, cold: &Cold) -> u8 {
         let now = self.len(cold) as u16;
-        let idle = core::mem::replace(&mut cold.seen, now) == now;
-        cold.idle = if idle { cold.idle.saturating_add(1) } else { 0 };
-        cold.idle
+        let idle = if cold.seen.replace(now) == now { cold.idle.get().saturating_add(1) } else { 0 };
+        cold.idle.set(idle);
+        idle
     }
 }
 
 impl Cold {
     /// For a bin without an array.
     pub const fn nothing() -> Cold {
-        Cold { base: AtomicPtr::new(NULL_END), slots: 0, overflowed: false, seen: 0, idle: 0 }
+        Cold {
+            base: AtomicPtr::new(NULL_END),
+            slots: Cell::new(0),
+            overflowed: Cell::new(false),
+            seen: Cell::new(0),
+            idle: Cell::new(0),
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::descriptor::{Descriptor, NO_LIST};
 use crate::fault;
 use crate::records;
 use crate::region;
-use crate::slab::Slab;
+use crate::slab::{Fault, Slab};
 use crate::transfer::{Batch, BatchId, BatchPool, TransferStack};
 
 /// Lists of slabs by fullness; the last is the fullest.
@@ -115,21 +115,22 @@ impl Center {
 
     /// Puts blocks back into their slabs. A block that does not belong there ends the process with a message.
     pub fn flush(&self, class: usize, blocks: &[*mut u8]) {
-        self.locked(|state| {
+        let done = self.locked(|state| {
             let mut rest = blocks;
             while let Some(&first) = rest.first() {
                 // Blocks that are freed together were mostly allocated together: whole runs lie in one slab.
-                let slab = judge(first, class);
-                match slab.put_run(rest, class) {
-                    Ok(count) => {
-                        state.free += count;
-                        state.place(slab, class);
-                        rest = &rest[count..];
-                    }
-                    Err((fault, block)) => fault::report(fault, block.addr(), class),
-                }
+                let slab = judge(first, class).ok_or((Fault::Misplaced, first))?;
+                let count = slab.put_run(rest, class)?;
+                state.free += count;
+                state.place(slab, class);
+                rest = &rest[count..];
             }
+            Ok(())
         });
+        // Out of the lock: a handler of the signal may allocate.
+        if let Err((fault, block)) = done {
+            fault::report(fault, block.addr(), class);
+        }
     }
 
     /// Hands a batch over to whoever needs it next; false, and nothing done, if enough are waiting.
@@ -236,13 +237,10 @@ pub struct Totals {
 
 /// The way from an address that the program gave to a block: it must lie in a slab of the class.
 #[inline]
-fn judge(block: *mut u8, class: usize) -> Slab {
-    if let Some(place) = region::locate(block.addr())
-        && usize::from(place.region.class_of(place.granule).load(Relaxed)) == class
-    {
-        return Slab::at(place);
-    }
-    fault::report_misplaced(block.addr(), class)
+fn judge(block: *mut u8, class: usize) -> Option<Slab> {
+    let place = region::locate(block.addr())?;
+    let found = usize::from(place.region.class_of(place.granule).load(Relaxed));
+    (found == class).then(|| Slab::at(place))
 }
 
 impl State {

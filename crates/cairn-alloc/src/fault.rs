@@ -16,6 +16,7 @@ pub fn report(fault: Fault, address: usize, class: usize) -> ! {
         Fault::Interior => ("free of an address inside a block: ", " (blocks of "),
         Fault::NeverAllocated => ("free of a block that was never allocated: ", " (block of "),
         Fault::DoubleFree => ("double free of ", " (block of "),
+        Fault::Misplaced => report_misplaced(address, class),
     };
     let line =
         Line::new().text(what).address(address).text(of).number(block_size(class)).text(" bytes, class ");
@@ -28,7 +29,7 @@ pub fn report(fault: Fault, address: usize, class: usize) -> ! {
 
 /// Ends the process: the address lies in no slab of `class`.
 #[cold]
-pub fn report_misplaced(address: usize, class: usize) -> ! {
+fn report_misplaced(address: usize, class: usize) -> ! {
     let line = Line::new().text("free of ").address(address);
     let found = region::locate(address).map(|p| usize::from(p.region.class_of(p.granule).load(Relaxed)));
     match found {

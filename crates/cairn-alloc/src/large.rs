@@ -12,7 +12,7 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use cairn_core::os;
+use cairn_core::os::{self, Move};
 
 use crate::class::GRANULE;
 use crate::descriptor::{Body, Kind, LargeBody};
@@ -206,9 +206,9 @@ fn move_min() -> usize {
     MOVE_MIN.saturating_mul(MOVE_STEP.saturating_pow(steps))
 }
 
-/// Room for a block that grows: twice its size.
+/// Room for a block that grows: twice its size, if address space is plenty.
 fn room_for(bytes: usize) -> usize {
-    bytes.saturating_mul(2)
+    if region::is_roomy() { bytes.saturating_mul(2) } else { bytes }
 }
 
 /// Takes the free space behind the block, with room if there is.
@@ -219,36 +219,56 @@ fn extend(block: Block, bytes: usize) -> bool {
 /// Moves the block to a larger span; null if memory is short.
 fn relocate(block: Block, bytes: usize) -> *mut u8 {
     let old = block.bytes();
-    let may_move = old >= move_min();
-    // Pages that move come along, so the new span needs none; a copy needs some and gets no room that would waste them.
-    let new = if may_move { make(bytes, room_for(bytes), 1, Prefer::Clean) } else { None };
-    let Some(new) = new.or_else(|| make(bytes, bytes, 1, Prefer::Dirty)) else {
-        return core::ptr::null_mut();
-    };
-    // SAFETY: both spans are live, disjoint, page-aligned and ours; `new` is longer.
-    let moved = may_move && unsafe { os::move_pages(block.address(), new.address(), old) };
-    if moved {
-        MOVES.fetch_add(1, Relaxed);
-    } else {
-        // SAFETY: as above.
-        unsafe { new.address().copy_from_nonoverlapping(block.address(), old) };
+    if old >= move_min()
+        && let Some(new) = move_mapping(block, bytes)
+    {
+        return new.address();
     }
-    // Where pages moved away, what is left reads as zero.
-    if moved {
-        release_clean(block, old)
-    } else {
-        release(block, old.div_ceil(GRANULE))
-    };
+    let Some(new) = make(bytes, bytes, 1, Prefer::Dirty) else { return core::ptr::null_mut() };
+    // SAFETY: both spans are live, disjoint and ours; `new` is longer.
+    unsafe { new.address().copy_from_nonoverlapping(block.address(), old) };
+    release(block, old.div_ceil(GRANULE));
     new.address()
 }
 
-/// Frees a block whose first `old` bytes have moved away.
-fn release_clean(block: Block, old: usize) {
-    let whole = old / GRANULE;
-    pages::mark_clean(block.0, 0, whole);
-    // Behind `old` the last granule may hold what the block held when it was larger.
-    pages::mark_dirty(block.0, whole, old.div_ceil(GRANULE));
-    release(block, 0);
+/// Moves the block's pages to a span with room to grow; None, and the block as it was, if that can't be.
+fn move_mapping(block: Block, bytes: usize) -> Option<Block> {
+    // Pages come along, so the new span needs none.
+    let new = make(bytes, room_for(bytes), 1, Prefer::Clean)?;
+    // The whole spans: so each is one mapping, and can be moved again.
+    // SAFETY: both spans are live, disjoint, page-aligned and ours; `new` is longer.
+    let moved =
+        unsafe { os::move_mapping(block.address(), block.span_bytes(), new.address(), new.span_bytes()) };
+    MOVES.fetch_add(1, Relaxed);
+    match moved {
+        Move::Done => {
+            pages::mark_clean(block.0, 0, block.span_bytes() / GRANULE);
+            release(block, 0);
+            Some(new)
+        }
+        Move::DoneOldLost => {
+            lose(block);
+            Some(new)
+        }
+        Move::Failed => {
+            // What failed once will fail again: dearer tries only.
+            MOVES.fetch_add(MOVES_MAX, Relaxed);
+            release(new, 0);
+            None
+        }
+        Move::FailedNewLost => {
+            MOVES.fetch_add(MOVES_MAX, Relaxed);
+            lose(new);
+            None
+        }
+    }
+}
+
+/// Gives a block up whose addresses no longer are ours: its span stays taken for ever, and it is no block any more.
+fn lose(block: Block) {
+    BLOCKS.fetch_sub(1, Relaxed);
+    BYTES.fetch_sub(block.bytes(), Relaxed);
+    pages::retire(block.0);
 }
 
 /// Live large blocks and their usable bytes.

@@ -232,6 +232,12 @@ pub fn free(place: Place, used: usize) {
     });
 }
 
+/// Takes a live span out of use for ever: its addresses are no longer ours.
+pub fn retire(place: Place) {
+    // SAFETY: the descriptor of a live span, which the caller owns; under the page lock.
+    locked(|_| unsafe { (*place.region.descriptor(place.granule)).kind = Kind::Records });
+}
+
 /// Lengthens the span at `place` to `granules` by taking the free space behind it; false if it isn't free.
 /// New granules that may not read as zero have their dirty bits set.
 pub fn grow(place: Place, granules: usize) -> bool {
@@ -309,12 +315,17 @@ impl State {
         {
             return Some(found);
         }
-        let grown = region::regions().iter().any(|region| self.extend(region, room))
-            || (region::add_region(room)
-                && region::regions().last().is_some_and(|new| self.extend(new, room)));
+        let grown = region::regions().iter().any(|region| self.extend(region, room)) || self.add_region(room);
         // What was added may have joined a dirty span.
         let found = grown.then(|| self.take_first(granules, align, Prefer::Clean)).flatten();
         found.or_else(|| self.take_first(granules, align, Prefer::Dirty))
+    }
+
+    /// Adds a region with a free span of `granules` in it.
+    fn add_region(&mut self, granules: usize) -> bool {
+        let Some(region) = region::add(granules) else { return false };
+        self.release(Place { region, granule: 0 }, region.committed(), 0);
+        true
     }
 
     /// Takes from the best fitting span of one kind, in the first region that has one.
@@ -436,8 +447,7 @@ impl State {
 
     /// Commits more of a region until a free span of `granules` stands at its end.
     fn extend(&mut self, region: &'static Region, granules: usize) -> bool {
-        /// At least 1 MiB, so that a small process needs one system call; at most 64 MiB.
-        const STEP_MIN: usize = 16;
+        /// At most 64 MiB.
         const STEP_MAX: usize = 1024;
         let committed = region.committed();
         let at_end = free_before(region, committed).map_or(0, |start| committed - start);
@@ -449,7 +459,7 @@ impl State {
         if least > region.granules() {
             return false;
         }
-        let step = (committed / 8).clamp(STEP_MIN, STEP_MAX);
+        let step = (committed / 8).clamp(region::COMMIT_MIN, STEP_MAX);
         let target = least.max(committed + step).min(region.granules());
         if !region.commit(least, target) {
             return false;

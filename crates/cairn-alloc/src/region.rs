@@ -45,6 +45,10 @@ pub struct Region {
 // SAFETY: the atomics may be shared; `spans` is used only under the page lock (see pages.rs).
 unsafe impl Sync for Region {}
 
+/// The first region has at least so many granules (64 GiB), unless address space is limited.
+const ROOMY_GRANULES: usize = (64 << 30) >> GRANULE_LOG2;
+/// A commitment is at least so many granules (1 MiB), so that a small process needs one system call.
+pub const COMMIT_MIN: usize = 16;
 /// Huge pages are asked for, if at all, only for what is committed beyond so many granules (64 MiB): a page of 2 MiB of which
 /// little is used would cost a small heap more than it can save.
 const HUGE_FROM: usize = 1024;
@@ -225,37 +229,41 @@ impl Region {
         ok
     }
 
-    /// Reserves address space for `granules` into this unpublished slot.
-    fn reserve(&self, granules: usize) -> bool {
+    /// Reserves address space for `granules` into this unpublished slot and makes the first `least` of them usable; false,
+    /// and nothing kept, if the kernel refuses either.
+    fn reserve(&self, granules: usize, least: usize) -> bool {
         let granules = granules.next_multiple_of(64);
         let below = (granules * size_of::<Descriptor>()).next_multiple_of(GRANULE);
-        let Some(map) = os::map_zeroed(granules + granules / 8) else { return false };
         // One granule more, to align the base.
-        let bytes = below + (granules + 1) * GRANULE;
-        let Some(space) = os::reserve(bytes) else {
+        let (map_bytes, bytes) = (granules + granules / 8, below + (granules + 1) * GRANULE);
+        let Some(map) = os::map_zeroed(map_bytes) else { return false };
+        if let Some(space) = os::reserve(bytes) {
+            let base = (space.as_ptr().expose_provenance() + below).next_multiple_of(GRANULE);
+            self.class_map.store(map.as_ptr().cast(), Relaxed);
+            self.granules.store(granules, Relaxed);
+            self.base.store(base, Relaxed);
+            self.committed.store(0, Relaxed);
+            self.descriptor_bytes.store(0, Relaxed);
+            if self.commit(least, least.max(COMMIT_MIN).min(granules)) {
+                return true;
+            }
             // SAFETY: the mapping was made above, nobody knows it.
-            unsafe { os::unmap(map.as_ptr(), granules + granules / 8) };
-            return false;
-        };
-        let base = (space.as_ptr().expose_provenance() + below).next_multiple_of(GRANULE);
-        self.class_map.store(map.as_ptr().cast(), Relaxed);
-        self.granules.store(granules, Relaxed);
-        self.base.store(base, Relaxed);
-        true
+            unsafe { os::unmap(space.as_ptr(), bytes) };
+        }
+        // SAFETY: as above.
+        unsafe { os::unmap(map.as_ptr(), map_bytes) };
+        false
     }
 }
 
-/// Adds a region of at least `least` granules; false if the kernel has no such space. Under the page lock.
-pub fn add_region(least: usize) -> bool {
+/// Adds a region in which at least `least` granules can be used; None if the kernel has no such space. Under the page lock.
+pub fn add(least: usize) -> Option<&'static Region> {
     let count = COUNT.load(Relaxed);
-    if count == REGIONS_MAX {
-        return false;
-    }
-    let region = &REGIONS[count];
+    let region = REGIONS.get(count)?;
     let mut granules = preferred_granules(count).max(least);
-    while !region.reserve(granules) {
+    while !region.reserve(granules, least) {
         if granules == least {
-            return false;
+            return None;
         }
         granules =
             if count == 0 && granules > limited_granules() { limited_granules() } else { granules / 2 };
@@ -268,7 +276,12 @@ pub fn add_region(least: usize) -> bool {
     }
     // Release: whoever sees the count sees the region's fields.
     COUNT.store(count + 1, Release);
-    true
+    Some(region)
+}
+
+/// Whether address space is plenty, so that a block may have room to grow that it perhaps never uses.
+pub fn is_roomy() -> bool {
+    regions().first().is_some_and(|first| first.granules() >= ROOMY_GRANULES)
 }
 
 /// How large a region we should like to have, in granules.
@@ -276,7 +289,7 @@ fn preferred_granules(count: usize) -> usize {
     if count == 0 {
         // Address space is free: large blocks want room to grow, and fragmentation of space costs no memory.
         let bytes = os::physical_memory().next_power_of_two().saturating_mul(16);
-        return bytes.clamp(64 << 30, 16 << 40) >> GRANULE_LOG2;
+        return bytes.clamp(ROOMY_GRANULES << GRANULE_LOG2, 16 << 40) >> GRANULE_LOG2;
     }
     let reserved: usize = regions().iter().map(Region::granules).sum();
     reserved.min((512 << 30) >> GRANULE_LOG2)

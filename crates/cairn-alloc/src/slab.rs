@@ -36,6 +36,8 @@ pub enum Fault {
     NeverAllocated,
     /// The block is free already.
     DoubleFree,
+    /// The address lies in no slab of the class.
+    Misplaced,
 }
 
 impl Slab {

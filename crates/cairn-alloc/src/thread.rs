@@ -16,7 +16,6 @@
 //! Capacity: a bin starts with room for one block, doubles at each miss up to a batch, then only when it swings between full
 //! and empty, and loses all when it was idle for some looks. What all capacities together may hold is bounded per thread and for the process.
 
-use core::cell::UnsafeCell;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
 
@@ -49,7 +48,7 @@ pub static NOBODY: Fixed =
 pub struct Heap {
     /// First, so that the slot leads to them.
     bins: Bins,
-    cold: UnsafeCell<[Cold; CLASS_COUNT]>,
+    cold: [Cold; CLASS_COUNT],
     /// Bytes that its bins may hold.
     capacity_bytes: AtomicUsize,
     /// Misses so far; paces the housekeeping.
@@ -156,7 +155,7 @@ pub fn allocate(class: usize) -> *mut u8 {
         return allocate_directly(class);
     }
     let center = center::of(class);
-    bin.fill(heap.cold(class), capacity.div_ceil(2).min(BATCH_MAX), |out| match center.pop(out) {
+    bin.fill(&heap.cold[class], capacity.div_ceil(2).min(BATCH_MAX), |out| match center.pop(out) {
         0 => center.refill(class, out),
         count => count,
     });
@@ -181,7 +180,7 @@ pub fn free(class: usize, block: *mut u8) {
     }
     let capacity = heap.adapt(class, Miss::Full);
     if !bin.push(block) {
-        if bin.len(heap.cold(class)) > 0 {
+        if bin.len(&heap.cold[class]) > 0 {
             heap.hand_over(class, capacity.div_ceil(2));
         }
         if !bin.push(block) {
@@ -192,30 +191,28 @@ pub fn free(class: usize, block: *mut u8) {
 }
 
 impl Heap {
-    #[allow(clippy::mut_from_ref)]
-    fn cold(&self, class: usize) -> &mut Cold {
-        // SAFETY: only the heap's thread comes here (or a fork's child for a thread that no longer exists), and each
-        // caller lets go of the reference before the next call.
-        unsafe { &mut (*self.cold.get())[class] }
-    }
-
     /// A bin missed: lets it grow if that would have helped and there is room; returns its capacity in blocks.
     ///
     /// Up to a batch or two a larger bin saves trips to the center in any case. Beyond that it helps only if
     /// the bin is empty now and was full before: then what it had to give away would have served this request.
     fn adapt(&self, class: usize, miss: Miss) -> usize {
-        let (bin, cold, shape) = (&self.bins[class], self.cold(class), &SHAPES[class]);
+        let (bin, cold, shape) = (&self.bins[class], &self.cold[class], &SHAPES[class]);
         let capacity = bin.capacity(cold);
-        let swings = miss == Miss::Empty && cold.overflowed;
-        cold.overflowed = miss == Miss::Full || (cold.overflowed && !swings);
+        let swings = miss == Miss::Empty && cold.overflowed.get();
+        cold.overflowed.set(miss == Miss::Full || (cold.overflowed.get() && !swings));
         if (capacity >= BATCH_MAX && !swings) || capacity >= usize::from(shape.bin_max) {
             return capacity;
         }
         let wanted = (2 * capacity + 1).min(shape.bin_max.into());
-        if self.charge((wanted - capacity) * shape.size as usize) && bin.set_capacity(cold, wanted) {
-            return wanted;
+        let bytes = (wanted - capacity) * shape.size as usize;
+        if !self.charge(bytes) {
+            return capacity;
         }
-        capacity
+        if !bin.set_capacity(cold, wanted) {
+            self.discharge(bytes);
+            return capacity;
+        }
+        wanted
     }
 
     /// Whether the bins may hold `bytes` more; if so they are counted.
@@ -249,7 +246,7 @@ impl Heap {
         let mut blocks = [ptr::null_mut(); BATCH_MAX];
         let blocks = &mut blocks[..count.min(BATCH_MAX)];
         // Out of the bin first: a fork in between loses them in the child, but never sees one twice.
-        let count = self.bins[class].drain(self.cold(class), blocks);
+        let count = self.bins[class].drain(&self.cold[class], blocks);
         let blocks = &blocks[..count];
         let center = center::of(class);
         // With nobody to take a batch the slabs are the better place: whole ones become free, and what comes back
@@ -262,7 +259,7 @@ impl Heap {
 
     /// Empties a bin and takes its capacity away.
     fn close(&self, class: usize) {
-        let (bin, cold) = (&self.bins[class], self.cold(class));
+        let (bin, cold) = (&self.bins[class], &self.cold[class]);
         while bin.len(cold) > 0 {
             self.hand_over(class, BATCH_MAX);
         }
@@ -282,7 +279,7 @@ impl Heap {
         let grew = self.growths.swap(growths, Relaxed) != growths;
         let patience = if grew { 1 } else { IDLE_LOOKS_MAX };
         for class in 1..CLASS_COUNT {
-            let (bin, cold) = (&self.bins[class], self.cold(class));
+            let (bin, cold) = (&self.bins[class], &self.cold[class]);
             if bin.capacity(cold) > 0 && bin.idle_looks(cold) >= patience {
                 self.close(class);
             }
@@ -294,7 +291,7 @@ impl Heap {
     /// Empties all bins: the thread ends.
     fn close_all(&self) {
         for class in 1..CLASS_COUNT {
-            if self.bins[class].capacity(self.cold(class)) > 0 {
+            if self.bins[class].capacity(&self.cold[class]) > 0 {
                 self.close(class);
             }
         }
@@ -402,12 +399,31 @@ fn leave(heap: &Heap) {
     heap.taken.store(false, Release);
 }
 
-/// In the child of a fork: what the threads held that no longer exist goes to the centers.
+/// In the child of a fork: what threads held that no longer exist goes to the centers.
+///
+/// They stopped anywhere, so nothing of theirs is taken for whole but the bins, and all counts are made anew.
 pub fn bury_the_dead() {
     let mine = bins() as *const Bins;
-    for heap in heaps().filter(|heap| heap.taken.load(Relaxed) && !ptr::eq(&raw const heap.bins, mine)) {
-        leave(heap);
+    let (mut threads, mut capacity) = (0, 0);
+    for heap in heaps() {
+        if ptr::eq(&raw const heap.bins, mine) {
+            threads = 1;
+            capacity = heap.capacity_bytes.load(Relaxed);
+            continue;
+        }
+        for class in 1..CLASS_COUNT {
+            let (bin, cold) = (&heap.bins[class], &heap.cold[class]);
+            bin.bury(cold, || {
+                while bin.len(cold) > 0 {
+                    heap.hand_over(class, BATCH_MAX);
+                }
+            });
+        }
+        heap.capacity_bytes.store(0, Relaxed);
+        heap.taken.store(false, Relaxed);
     }
+    THREADS.store(threads, Relaxed);
+    CAPACITY_BYTES.store(capacity, Relaxed);
 }
 
 /// Threads that have bins.
@@ -418,12 +434,7 @@ pub fn count() -> usize {
 /// Blocks of a class in the bins of all threads. Exact if no other thread is running.
 pub fn blocks_in_bins(class: usize) -> usize {
     let most = usize::from(SHAPES[class].bin_max);
-    let peek = |heap: &Heap| {
-        let cold = heap.cold.get().cast::<Cold>().wrapping_add(class);
-        // SAFETY: it is this bin's.
-        unsafe { heap.bins[class].peek(cold, most) }
-    };
-    heaps().map(peek).sum()
+    heaps().map(|heap| heap.bins[class].peek(&heap.cold[class], most)).sum()
 }
 
 /// Empties the calling thread's bins.

@@ -191,23 +191,49 @@ pub unsafe fn ask_huge(at: *mut u8, bytes: usize) {
     unsafe { libc::madvise(at.cast(), bytes, libc::MADV_HUGEPAGE) };
 }
 
-/// Moves pages by moving their page-table entries (`mremap(MREMAP_DONTUNMAP)`, Linux 5.7): afterwards `to` holds
-/// the contents, and `from` is still mapped and reads as zero. False, and nothing changed, if the kernel can't.
+/// What became of a [`move_mapping`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// The contents are at the new place; the old one is mapped and reads as zero.
+    Done,
+    /// The contents are at the new place; the old one is no longer ours and must never be touched.
+    DoneOldLost,
+    /// Nothing moved; the new place is mapped and reads as zero.
+    Failed,
+    /// Nothing moved; the new place is no longer ours and must never be touched.
+    FailedNewLost,
+}
+
+/// Moves a range's page-table entries instead of its bytes (`mremap`, then `mmap` to fill the hole): afterwards `to` holds
+/// the contents and, behind them, zeroes.
+///
+/// The kernel unmaps `to` before it knows whether the move will succeed, and leaves a hole where the pages were. In either hole a
+/// mapping of another thread may have come to stand before this fills it, so a hole is filled only if it still is one
+/// (`MAP_FIXED_NOREPLACE`); otherwise it is lost, which is said in the result.
 ///
 /// # Safety
 /// Both ranges are page-aligned, committed, disjoint, owned by the caller, and what `to` held is not needed.
-pub unsafe fn move_pages(from: *mut u8, to: *mut u8, bytes: usize) -> bool {
-    const MREMAP_DONTUNMAP: libc::c_int = 4;
+/// `to_bytes >= from_bytes`.
+pub unsafe fn move_mapping(from: *mut u8, from_bytes: usize, to: *mut u8, to_bytes: usize) -> Move {
     let _errno = KeepErrno::new();
-    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | MREMAP_DONTUNMAP;
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
     // SAFETY: the caller owns both ranges; MREMAP_FIXED replaces only `to`.
-    let moved = unsafe { libc::mremap(from.cast(), bytes, bytes, flags, to.cast::<libc::c_void>()) };
+    let moved = unsafe { libc::mremap(from.cast(), from_bytes, to_bytes, flags, to.cast::<libc::c_void>()) };
     if moved == libc::MAP_FAILED {
-        return false;
+        return if map_vacant(to, to_bytes) { Move::Failed } else { Move::FailedNewLost };
     }
-    // Changes nothing on a Linux kernel. QEMU's user mode (7.2) forgets at the move that `from` is mapped, and learns it
-    // again by this.
-    // SAFETY: `from` is the caller's and still mapped.
-    unsafe { libc::mprotect(from.cast(), bytes, libc::PROT_READ | libc::PROT_WRITE) };
-    true
+    if map_vacant(from, from_bytes) { Move::Done } else { Move::DoneOldLost }
+}
+
+/// Maps memory at a place where nothing is; false if something is there.
+fn map_vacant(at: *mut u8, bytes: usize) -> bool {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: with this flag the kernel replaces nothing. Before Linux 4.17 it takes the address as a wish only.
+    let got = unsafe { libc::mmap(at.cast(), bytes, protection, flags, -1, 0) };
+    if got != libc::MAP_FAILED && got != at.cast() {
+        // SAFETY: the mapping was just made, elsewhere.
+        unsafe { libc::munmap(got, bytes) };
+    }
+    got == at.cast()
 }
