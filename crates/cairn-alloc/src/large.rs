@@ -233,6 +233,11 @@ fn relocate(block: Block, bytes: usize) -> *mut u8 {
 
 /// Moves the block's pages to a span with room to grow; None, and the block as it was, if that can't be.
 fn move_mapping(block: Block, bytes: usize) -> Option<Block> {
+    // A block that grew into the space behind it may be two mappings, which the kernel does not move as one.
+    // SAFETY: the span is ours. Behind it is more of the region: a reservation is a granule longer than what is used of it.
+    if !unsafe { os::is_one_mapping(block.address(), block.span_bytes()) } {
+        return None;
+    }
     // Pages come along, so the new span needs none.
     let new = make(bytes, room_for(bytes), 1, Prefer::Clean)?;
     // The whole spans: so each is one mapping, and can be moved again.

@@ -315,7 +315,9 @@ impl State {
         {
             return Some(found);
         }
-        let grown = region::regions().iter().any(|region| self.extend(region, room)) || self.add_region(room);
+        let grown = region::regions().iter().any(|region| self.extend(region, room))
+            || self.add_region(room)
+            || (self.drop_free_regions() && self.add_region(room));
         // What was added may have joined a dirty span.
         let found = grown.then(|| self.take_first(granules, align, Prefer::Clean)).flatten();
         found.or_else(|| self.take_first(granules, align, Prefer::Dirty))
@@ -326,6 +328,20 @@ impl State {
         let Some(region) = region::add(granules) else { return false };
         self.release(Place { region, granule: 0 }, region.committed(), 0);
         true
+    }
+
+    /// Gives back the address space of regions that are wholly free, so that a larger one may find room; true if any were.
+    fn drop_free_regions(&mut self) -> bool {
+        let mut dropped = false;
+        for region in region::regions().iter().skip(1) {
+            let committed = region.committed();
+            if committed > 0 && free_at(region, 0) == Some(committed) {
+                self.unlink(region, 0);
+                region.unmap();
+                dropped = true;
+            }
+        }
+        dropped
     }
 
     /// Takes from the best fitting span of one kind, in the first region that has one.

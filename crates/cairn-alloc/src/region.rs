@@ -17,8 +17,9 @@
 //! - The class map can be read for every granule of the region; it is 0 unless the granule belongs to a slab.
 //! - A dirty bit is clear only if all bytes of the granule read as zero, or the granule belongs to a live span (then
 //!   the bit tells what it was when the span was made).
-//! - Regions are never unmapped, and `base`, `granules`, `class_map` never change once the region is published by
-//!   `COUNT`; all other fields are under the page lock.
+//! - The first region is never unmapped, and its `base`, `granules`, `class_map` never change. A further one that is wholly free
+//!   may be, where address space is limited: then its slot has no granules, and may later hold another region.
+//! - All fields change under the page lock only. `locate` reads without it, see there.
 
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering::*};
@@ -36,6 +37,9 @@ pub struct Region {
     granules: AtomicUsize,
     committed: AtomicUsize,
     class_map: AtomicPtr<AtomicU8>,
+    /// The reservation.
+    space: AtomicUsize,
+    space_bytes: AtomicUsize,
     /// Bytes of descriptors that may be used, counted down from `base`; under the page lock.
     descriptor_bytes: AtomicUsize,
     /// The free spans; under the page lock.
@@ -104,8 +108,11 @@ pub struct Place {
 /// Finds the committed granule that holds `address`, if any region of ours does.
 pub fn locate(address: usize) -> Option<Place> {
     regions().iter().find_map(|region| {
-        let granule = address.wrapping_sub(region.base()) >> GRANULE_LOG2;
-        (granule < region.committed()).then_some(Place { region, granule })
+        let base = region.base();
+        let granule = address.wrapping_sub(base) >> GRANULE_LOG2;
+        // A slot that changes hands loses its granules first, then gets a base, then granules. So if these granules are
+        // the new region's, the base, read again after them (they were read by Acquire), is so too, and differs.
+        (granule < region.committed() && region.base() == base).then_some(Place { region, granule })
     })
 }
 
@@ -121,6 +128,8 @@ impl Region {
             granules: AtomicUsize::new(0),
             committed: AtomicUsize::new(0),
             class_map: AtomicPtr::new(ptr::null_mut()),
+            space: AtomicUsize::new(0),
+            space_bytes: AtomicUsize::new(0),
             descriptor_bytes: AtomicUsize::new(0),
             spans: core::cell::UnsafeCell::new(Spans::new()),
         }
@@ -240,26 +249,43 @@ impl Region {
         if let Some(space) = os::reserve(bytes) {
             let base = (space.as_ptr().expose_provenance() + below).next_multiple_of(GRANULE);
             self.class_map.store(map.as_ptr().cast(), Relaxed);
+            self.space.store(space.as_ptr().addr(), Relaxed);
+            self.space_bytes.store(bytes, Relaxed);
             self.granules.store(granules, Relaxed);
             self.base.store(base, Relaxed);
-            self.committed.store(0, Relaxed);
-            self.descriptor_bytes.store(0, Relaxed);
             if self.commit(least, least.max(COMMIT_MIN).min(granules)) {
                 return true;
             }
-            // SAFETY: the mapping was made above, nobody knows it.
-            unsafe { os::unmap(space.as_ptr(), bytes) };
+            self.unmap();
+            return false;
         }
-        // SAFETY: as above.
+        // SAFETY: the mapping was made above, nobody knows it.
         unsafe { os::unmap(map.as_ptr(), map_bytes) };
         false
+    }
+
+    /// Gives the region's address space back; its slot is free afterwards. Under the page lock; nothing of the region is in use.
+    pub fn unmap(&self) {
+        let granules = self.granules();
+        self.committed.store(0, Relaxed);
+        self.descriptor_bytes.store(0, Relaxed);
+        self.granules.store(0, Relaxed);
+        // Release: whoever sees the base gone sees the granules gone, see `locate`.
+        self.base.store(0, Release);
+        let space = ptr::with_exposed_provenance_mut(self.space.load(Relaxed));
+        // SAFETY: both mappings were made by `reserve` with these sizes, and nobody uses them any more, says the caller.
+        unsafe {
+            os::unmap(space, self.space_bytes.load(Relaxed));
+            os::unmap(self.class_map.load(Relaxed).cast(), granules + granules / 8);
+        }
     }
 }
 
 /// Adds a region in which at least `least` granules can be used; None if the kernel has no such space. Under the page lock.
 pub fn add(least: usize) -> Option<&'static Region> {
     let count = COUNT.load(Relaxed);
-    let region = REGIONS.get(count)?;
+    let slot = regions().iter().position(|region| region.granules() == 0).unwrap_or(count);
+    let region = REGIONS.get(slot)?;
     let mut granules = preferred_granules(count).max(least);
     while !region.reserve(granules, least) {
         if granules == least {
@@ -275,7 +301,7 @@ pub fn add(least: usize) -> Option<&'static Region> {
         unsafe { *FIRST.0.get() = First { base: region.base(), granules: region.granules(), class_map } };
     }
     // Release: whoever sees the count sees the region's fields.
-    COUNT.store(count + 1, Release);
+    COUNT.store(count.max(slot + 1), Release);
     Some(region)
 }
 

@@ -191,6 +191,20 @@ pub unsafe fn ask_huge(at: *mut u8, bytes: usize) {
     unsafe { libc::madvise(at.cast(), bytes, libc::MADV_HUGEPAGE) };
 }
 
+/// Whether a range lies in one mapping, as [`move_mapping`] needs it. Asked by an `mremap` that wants the range to grow where it
+/// is: that fails with EFAULT if the range crosses mappings, and with something else because the space behind it is taken.
+///
+/// # Safety
+/// The range is page-aligned and the caller's, and what follows it is mapped, so that it can't grow.
+pub unsafe fn is_one_mapping(at: *mut u8, bytes: usize) -> bool {
+    let _errno = KeepErrno::new();
+    // SAFETY: without MREMAP_MAYMOVE nothing moves, and growing is impossible, says the caller.
+    unsafe {
+        let got = libc::mremap(at.cast(), bytes, bytes + page_size(), 0);
+        got == libc::MAP_FAILED && *libc::__errno_location() != libc::EFAULT
+    }
+}
+
 /// What became of a [`move_mapping`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
