@@ -7,7 +7,7 @@
 //! Stable Rust's `thread_local!` calls `__tls_get_addr` in a shared object, which is slow and may allocate. So the slot is
 //! declared and read in assembly, in the initial-exec model ("ELF Handling For Thread-Local Storage", Drepper).
 //! The symbol's name carries the crate's version, so that two versions in one program don't share it.
-//! The portable twin keeps the words in two pthread keys; Miri uses it.
+//! The portable twin keeps the words in two pthread keys; Miri uses it, and any build with `--cfg cairn_portable`.
 
 /// Where a thread stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub fn set(distance: usize, state: State) {
     imp::write::<0>(distance);
 }
 
-#[cfg(all(target_arch = "x86_64", target_os = "linux", not(miri)))]
+#[cfg(all(target_arch = "x86_64", target_os = "linux", not(any(miri, cairn_portable))))]
 mod imp {
     use core::arch::{asm, global_asm};
 
@@ -115,7 +115,7 @@ mod imp {
     }
 }
 
-#[cfg(all(target_arch = "aarch64", target_os = "linux", not(miri)))]
+#[cfg(all(target_arch = "aarch64", target_os = "linux", not(any(miri, cairn_portable))))]
 mod imp {
     use core::arch::{asm, global_asm};
 
@@ -179,7 +179,11 @@ mod imp {
     }
 }
 
-#[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_os = "linux", not(miri))))]
+#[cfg(not(all(
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    target_os = "linux",
+    not(any(miri, cairn_portable))
+)))]
 mod imp {
     use core::sync::atomic::{AtomicUsize, Ordering::*};
 
