@@ -3,5 +3,6 @@
 
 mod conformance;
 mod face;
+mod faults;
 mod reports;
 mod static_library;

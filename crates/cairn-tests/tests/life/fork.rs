@@ -8,6 +8,11 @@ fn fork_of_a_process_with_many_busy_threads() {
 }
 
 #[test]
+fn thousands_of_forks_while_threads_are_born_and_die() {
+    let _ = passes("life/fork_births.c", &["4"]);
+}
+
+#[test]
 fn vfork_and_spawn_while_threads_allocate() {
     let _ = passes("life/vfork_spawn.c", &[]);
 }

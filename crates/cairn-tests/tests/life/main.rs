@@ -3,5 +3,6 @@
 
 mod fork;
 mod loading;
+mod moves;
 mod straits;
 mod threads;

@@ -57,6 +57,38 @@ fn a_full_map_count() {
     finished.expect_success();
 }
 
+/// What a program of one number prints under a limit on address space; 0 for no limit. On the library unless `plain`.
+fn number(source: &str, args: &[&str], limit: u64, plain: bool) -> Option<f64> {
+    let program = compile::program(source, &[])?;
+    let mut command = preloaded(&program, args);
+    if plain {
+        command.env_remove("LD_PRELOAD").env_remove("EXPECTED_MALLOC");
+    }
+    if limit > 0 {
+        command::limit_address_space(&mut command, limit);
+    }
+    let finished = command::run(&mut command, Duration::from_secs(60));
+    Some(finished.expect_success().out().trim().parse().expect("a number"))
+}
+
+#[test]
+fn large_requests_that_fail_cost_nothing() {
+    let blocks_after = |tries| number("life/failed_large.c", &[tries], 0, false);
+    let (Some(before), Some(after)) = (blocks_after("0"), blocks_after("100")) else { return };
+    assert!(before >= 150.0, "{before} blocks of 1 MiB in 200 MB");
+    assert!(after >= before * 0.95, "{after} blocks of 1 MiB after 100 failures, {before} without");
+}
+
+/// The C library's own allocator can resize a mapping in place, and has nothing else to pay for.
+#[test]
+fn a_block_grows_to_half_of_what_the_c_library_reaches() {
+    for limit in [200 * MIB, 1024 * MIB] {
+        let reached = |plain| number("life/grow_to_limit.c", &[], limit, plain);
+        let (Some(plain), Some(cairn)) = (reached(true), reached(false)) else { return };
+        assert!(cairn >= plain / 2.0, "{} MiB: {cairn} bytes, the C library's {plain}", limit / MIB);
+    }
+}
+
 #[test]
 fn stacks_of_16_kib() {
     let _ = passes("life/small_stacks.c", &[]);
