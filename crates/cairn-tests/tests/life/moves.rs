@@ -53,3 +53,8 @@ fn moves_fail_and_holes_are_taken() {
 fn the_limit_falls_below_what_is_there() {
     let _ = passes("life/move_under_limit.c", &[]);
 }
+
+#[test]
+fn refused_moves_cost_no_memory() {
+    let _ = passes("life/refused_moves.c", &[]);
+}
