@@ -89,7 +89,7 @@ pub(crate) fn allocate_class_slow(class: usize, size: usize, align: usize, zeroe
 pub unsafe fn free_fast(block: *mut u8) -> bool {
     match region::class_in_first(block.addr()) {
         // Bin 0, for whatever is no small block, is full for ever.
-        Some(class) => thread::bin(class).push(block),
+        Some(class) => thread::bin_found(class).push(block),
         None => false,
     }
 }

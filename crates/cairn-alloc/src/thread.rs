@@ -19,6 +19,7 @@
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
 
+use cairn_core::hint;
 use cairn_core::lock::Lock;
 
 use crate::bin::{Bin, Cold};
@@ -110,10 +111,19 @@ pub fn bins() -> &'static Bins {
 #[inline(always)]
 pub fn bin_for(size: usize) -> &'static Bin {
     // SAFETY: the index is in the table for such a size, and the table holds classes times two.
-    unsafe { bin_at_words(usize::from(*NOBODY.classes.get_unchecked(class::index_at_16(size)))) }
+    let bin = unsafe { bin_at_words(usize::from(*NOBODY.classes.get_unchecked(class::index_at_16(size)))) };
+    // SAFETY: the same reference.
+    unsafe { &*hint::in_register(bin) }
 }
 
-/// The bin of a class.
+/// The bin of a class that is looked up at run time.
+#[inline(always)]
+pub fn bin_found(class: usize) -> &'static Bin {
+    // SAFETY: the same reference.
+    unsafe { &*hint::in_register(bin(class)) }
+}
+
+/// The bin of a class, which the compiler may know.
 #[inline(always)]
 pub fn bin(class: usize) -> &'static Bin {
     debug_assert!(class < CLASS_COUNT);

@@ -10,11 +10,13 @@
 //! | [`avl`] | a balanced tree whose nodes live wherever their owner keeps them |
 //! | [`list`] | a doubly linked list, likewise |
 //! | [`os`] | memory from the operating system, and facts about the machine |
+//! | [`hint`] | asks the compiler to keep an address in a register |
 //! | [`fault`] | one line on stderr, made without allocating, and the end |
 #![no_std]
 
 pub mod avl;
 pub mod fault;
+pub mod hint;
 pub mod list;
 pub mod lock;
 pub mod os;
