@@ -47,8 +47,11 @@ fn generation(number: usize) {
 #[test]
 fn thread_churn_leaves_memory_flat() {
     (0..10).for_each(generation);
+    // How many threads overlap is up to the scheduler, and what their peak left behind decays in time; what is lost does not.
+    engine::trim(0);
     let (rss, live) = (rss_kib(), engine::statistics().live_bytes());
     (0..90).for_each(generation);
+    engine::trim(0);
     let (rss_later, live_later) = (rss_kib(), engine::statistics().live_bytes());
     assert!(live_later <= live + 16 * 1024, "live bytes grew from {live} to {live_later}");
     assert!(rss_later <= rss + 4 * 1024, "1,800 threads later RSS grew from {rss} to {rss_later} KiB");
