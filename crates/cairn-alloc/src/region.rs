@@ -24,12 +24,26 @@
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering::*};
 
+use cairn_core::avl::Tree;
 use cairn_core::os;
 
 use crate::class::{GRANULE, GRANULE_LOG2};
 use crate::descriptor::Descriptor;
-use crate::pages::Spans;
 use crate::settings;
+
+/// The free spans of a region, by (length, address); see pages.rs, which owns them.
+pub struct Spans {
+    /// Those of which a granule may have pages.
+    pub dirty: Tree<u32>,
+    /// The others.
+    pub clean: Tree<u32>,
+}
+
+impl Spans {
+    const fn new() -> Self {
+        Spans { dirty: Tree::new(), clean: Tree::new() }
+    }
+}
 
 /// One reservation.
 pub struct Region {

@@ -12,7 +12,10 @@ pub fn in_register<T>(address: *const T) -> *const T {
     #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
     {
         let mut address = address;
-        #[allow(clippy::pointers_in_nomem_asm_block, reason = "nothing is read or written, that is the point")]
+        #[allow(
+            clippy::pointers_in_nomem_asm_block,
+            reason = "nothing is read or written, that is the point"
+        )]
         // SAFETY: no instruction at all.
         unsafe {
             core::arch::asm!("/* {0} */", inout(reg) address, options(pure, nomem, nostack, preserves_flags));

@@ -1,0 +1,244 @@
+//! The page heap's state and its operations: find, carve, release, extend. Under the page lock, see pages.rs.
+
+use crate::bits;
+use crate::class::GRANULE;
+use crate::decay::Decay;
+use crate::descriptor::{Body, FreeBody, Kind};
+use crate::pages::spans::{Table, free_at, free_before, spans};
+use crate::pages::{GROWTHS, Prefer};
+use crate::region::{self, Place, Region};
+
+use core::sync::atomic::Ordering::Relaxed;
+
+/// The part of the heap that makes a growth, if it is fresh memory.
+const GROWTH_SHARE: usize = 32;
+/// A growth is at least so many granules.
+const GROWTH_MIN: usize = 16;
+
+/// What the page lock guards besides the trees.
+pub struct State {
+    /// Dirty granules in free spans.
+    pub dirty_total: usize,
+    /// Granules in free spans.
+    pub free_total: usize,
+    /// Granules given back to the kernel since the start.
+    pub purged_total: usize,
+    /// Granules without pages that were taken since the last growth.
+    pub fresh: usize,
+    /// When pages go back.
+    pub decay: Decay,
+}
+
+impl State {
+    /// Of a heap without memory.
+    pub const fn new() -> Self {
+        State { dirty_total: 0, free_total: 0, purged_total: 0, fresh: 0, decay: Decay::new() }
+    }
+
+    /// Takes a span of so many granules at such a multiple of them, from free spans of the preferred kind first; None if the
+    /// kernel has no more memory.
+    pub fn find(&mut self, granules: usize, align: usize, prefer: Prefer) -> Option<Place> {
+        let room = granules + (align - 1);
+        if let Some(found) = self.take_first(granules, align, prefer) {
+            return Some(found);
+        }
+        if prefer == Prefer::Dirty
+            && let Some(found) = self.take_first(granules, align, Prefer::Clean)
+        {
+            return Some(found);
+        }
+        let grown = region::regions().iter().any(|region| self.extend(region, room))
+            || self.add_region(room)
+            || (self.drop_free_regions() && self.add_region(room));
+        // What was added may have joined a dirty span.
+        let found = grown.then(|| self.take_first(granules, align, Prefer::Clean)).flatten();
+        found.or_else(|| self.take_first(granules, align, Prefer::Dirty))
+    }
+
+    /// Adds a region with a free span of `granules` in it.
+    fn add_region(&mut self, granules: usize) -> bool {
+        let Some(region) = region::add(granules) else { return false };
+        self.release(Place { region, granule: 0 }, region.committed(), 0);
+        true
+    }
+
+    /// Gives back the address space of regions that are wholly free, so that a larger one may find room; true if any were.
+    fn drop_free_regions(&mut self) -> bool {
+        let mut dropped = false;
+        for region in region::regions().iter().skip(1) {
+            let committed = region.committed();
+            if committed > 0 && free_at(region, 0) == Some(committed) {
+                self.unlink(region, 0);
+                region.unmap();
+                dropped = true;
+            }
+        }
+        dropped
+    }
+
+    /// Takes from the best fitting span of one kind, in the first region that has one.
+    fn take_first(&mut self, granules: usize, align: usize, kind: Prefer) -> Option<Place> {
+        region::regions().iter().find_map(|region| {
+            let granule = self.take_fitting(region, granules, align, kind == Prefer::Dirty)?;
+            Some(Place { region, granule })
+        })
+    }
+
+    /// Takes from the best fitting span of one tree.
+    fn take_fitting(&mut self, region: &Region, granules: usize, align: usize, dirty: bool) -> Option<usize> {
+        let room = granules + (align - 1);
+        let spans = spans(region);
+        let tree = if dirty { &spans.dirty } else { &spans.clean };
+        let fits = |table: &Table, n: u32| table.0.len(n as usize) >= room;
+        let start = tree.first_where(&Table(region), fits)? as usize;
+        let end = start + region.len(start);
+        let from = if align > 1 {
+            let address = region.base() + start * GRANULE;
+            start + (address.next_multiple_of(align * GRANULE) - address) / GRANULE
+        } else if dirty {
+            // Of a span that is partly clean, the dirty part.
+            // SAFETY: the bits of a free span are under the page lock, which is held.
+            let run = unsafe { bits::first_run(region.dirty_words(), start, end) };
+            run.map_or(start, |(first, _)| first.min(end - granules))
+        } else {
+            start
+        };
+        self.carve(region, start, from, granules);
+        Some(from)
+    }
+
+    /// Cuts `granules` at `from` out of the free span at `start`; what is left stays free.
+    fn carve(&mut self, region: &Region, start: usize, from: usize, granules: usize) {
+        let len = region.len(start);
+        let dirty = self.unlink(region, start);
+        let words = region.dirty_words();
+        // SAFETY: the bits of a free span are under the page lock, which is held.
+        let (taken, before) =
+            unsafe { (bits::count(words, from, from + granules), bits::count(words, start, from)) };
+        if from > start {
+            self.link(region, start, from - start, before);
+        }
+        let behind = start + len - (from + granules);
+        if behind > 0 {
+            self.link(region, from + granules, behind, dirty - taken - before);
+        }
+        // SAFETY: the granule is committed and its span now ours; under the page lock.
+        unsafe { (*region.descriptor(from)).len = granules as u32 };
+        self.decay.dirty_changed(self.dirty_total);
+        self.decay.clean_used(granules - taken);
+        self.fresh += granules - taken;
+        if self.fresh > (region.committed() / GROWTH_SHARE).max(GROWTH_MIN) {
+            self.fresh = 0;
+            GROWTHS.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Puts a free span into its tree, without coalescing.
+    pub fn link(&mut self, region: &Region, start: usize, len: usize, dirty: usize) {
+        let body = FreeBody { left: 0, right: 0, parent: 0, dirty: dirty as u32, height: 0 };
+        // SAFETY: both granules are committed and in no other span; under the page lock.
+        unsafe {
+            let first = region.descriptor(start);
+            (*first).kind = Kind::Free;
+            (*first).len = len as u32;
+            (*first).body = Body { free: body };
+            let last = region.descriptor(start + len - 1);
+            (*last).free_tail = true;
+            (*last).head = start as u32;
+        }
+        let spans = spans(region);
+        let tree = if dirty > 0 { &mut spans.dirty } else { &mut spans.clean };
+        tree.insert(&mut Table(region), start as u32);
+        self.free_total += len;
+        self.dirty_total += dirty;
+    }
+
+    /// Takes a free span out of its tree; returns how many of its granules are dirty.
+    pub fn unlink(&mut self, region: &Region, start: usize) -> usize {
+        let len = region.len(start);
+        // SAFETY: the descriptors of a free span, under the page lock.
+        let dirty = unsafe {
+            let first = region.descriptor(start);
+            debug_assert!((*first).kind == Kind::Free);
+            (*first).kind = Kind::Inner;
+            (*region.descriptor(start + len - 1)).free_tail = false;
+            (*first).body.free.dirty as usize
+        };
+        let spans = spans(region);
+        let tree = if dirty > 0 { &mut spans.dirty } else { &mut spans.clean };
+        tree.remove(&mut Table(region), start as u32);
+        self.free_total -= len;
+        self.dirty_total -= dirty;
+        dirty
+    }
+
+    /// Makes `len` granules free and joins them with their free neighbours.
+    pub fn release(&mut self, place: Place, len: usize, used: usize) {
+        let Place { region, granule } = place;
+        // SAFETY: the caller gives up the span; under the page lock.
+        let mut dirty = unsafe {
+            (*region.descriptor(granule)).kind = Kind::Inner;
+            bits::set(region.dirty_words(), granule, granule + used);
+            bits::count(region.dirty_words(), granule, granule + len)
+        };
+        let (mut start, mut end) = (granule, granule + len);
+        if let Some(before) = free_before(region, start) {
+            start = before;
+            dirty += self.unlink(region, before);
+        }
+        if let Some(behind) = free_at(region, end) {
+            end += behind;
+            dirty += self.unlink(region, granule + len);
+        }
+        self.link(region, start, end - start, dirty);
+    }
+
+    /// Commits more of a region until a free span of `granules` stands at its end.
+    fn extend(&mut self, region: &'static Region, granules: usize) -> bool {
+        /// At most 64 MiB.
+        const STEP_MAX: usize = 1024;
+        let committed = region.committed();
+        let at_end = free_before(region, committed).map_or(0, |start| committed - start);
+        if at_end >= granules {
+            // A dirty span, passed over by who prefers a clean one.
+            return true;
+        }
+        let least = committed + (granules - at_end);
+        if least > region.granules() {
+            return false;
+        }
+        let step = (committed / 8).clamp(region::COMMIT_MIN, STEP_MAX);
+        let target = least.max(committed + step).min(region.granules());
+        if !region.commit(least, target) {
+            return false;
+        }
+        let added = region.committed() - committed;
+        self.release(Place { region, granule: committed }, added, 0);
+        true
+    }
+
+    /// Lengthens a live span into the free space behind it, or into fresh memory if it ends the region.
+    pub fn grow(&mut self, place: Place, granules: usize) -> bool {
+        let Place { region, granule } = place;
+        let len = region.len(granule);
+        let missing = granules - len;
+        let end = granule + len;
+        if end == region.committed()
+            || free_at(region, end).is_some_and(|free| end + free == region.committed())
+        {
+            let free = if end == region.committed() { 0 } else { region.len(end) };
+            if free < missing && !self.extend(region, missing) {
+                return false;
+            }
+        }
+        match free_at(region, end) {
+            Some(free) if free >= missing => {
+                self.carve(region, end, end, missing);
+                // SAFETY: the caller owns the span; under the page lock. What was carved is no span of its own.
+                unsafe { (*region.descriptor(granule)).len = granules as u32 };
+                true
+            }
+            _ => false,
+        }
+    }
+}
