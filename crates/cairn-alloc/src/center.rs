@@ -12,9 +12,10 @@
 //! Lock order: class, then records, then pages.
 
 use core::cell::UnsafeCell;
-use core::ptr;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use cairn_core::list::{Links, List};
 use cairn_core::lock::Lock;
 
 use crate::class::{CLASS_COUNT, GRANULE, SHAPES};
@@ -35,7 +36,7 @@ const STACK_DEPTH_MAX: u8 = 8;
 const STACK_BYTES_MAX: usize = 128 * 1024;
 
 struct State {
-    lists: [*mut Descriptor; LISTS],
+    lists: [List<NonNull<Descriptor>>; LISTS],
     slabs: usize,
     carved: usize,
     free: usize,
@@ -85,7 +86,12 @@ impl Center {
             stacked: AtomicUsize::new(0),
             _apart: [0; 6],
             lock: Lock::new(),
-            state: UnsafeCell::new(State { lists: [ptr::null_mut(); LISTS], slabs: 0, carved: 0, free: 0 }),
+            state: UnsafeCell::new(State {
+                lists: [const { List::new() }; LISTS],
+                slabs: 0,
+                carved: 0,
+                free: 0,
+            }),
         }
     }
 
@@ -195,8 +201,8 @@ impl Center {
         self.locked(|state| {
             let mut given = 0;
             for list in 0..LISTS {
-                let mut next = state.lists[list];
-                while let Some(slab) = Slab::from_list(next) {
+                let mut next = state.lists[list].first();
+                while let Some(slab) = next.map(Slab::from_list) {
                     next = slab.body().next;
                     given += slab.purge_holes(idle_only);
                     if idle_only && given > BYTES_MAX {
@@ -245,8 +251,7 @@ fn judge(block: *mut u8, class: usize) -> Option<Slab> {
 
 impl State {
     fn fullest(&self) -> Option<Slab> {
-        let head = self.lists.iter().rev().find(|head| !head.is_null())?;
-        Slab::from_list(*head)
+        self.lists.iter().rev().find_map(List::first).map(Slab::from_list)
     }
 
     /// Adds a slab and puts it into its list.
@@ -282,30 +287,40 @@ impl State {
 
     fn link(&mut self, slab: Slab, list: u8) {
         slab.body().list = list;
-        if list == NO_LIST {
-            return;
+        if list != NO_LIST {
+            self.lists[usize::from(list)].push_first(&mut SlabLinks, slab.descriptor());
         }
-        let head = &mut self.lists[usize::from(list)];
-        slab.body().previous = ptr::null_mut();
-        slab.body().next = *head;
-        if let Some(old) = Slab::from_list(*head) {
-            old.body().previous = slab.descriptor();
-        }
-        *head = slab.descriptor();
     }
 
     fn unlink(&mut self, slab: Slab) {
-        let (list, next, previous) = (slab.body().list, slab.body().next, slab.body().previous);
-        if list == NO_LIST {
-            return;
+        let list = slab.body().list;
+        if list != NO_LIST {
+            self.lists[usize::from(list)].remove(&mut SlabLinks, slab.descriptor());
         }
-        if let Some(next) = Slab::from_list(next) {
-            next.body().previous = previous;
-        }
-        match Slab::from_list(previous) {
-            Some(before) => before.body().next = next,
-            None => self.lists[usize::from(list)] = next,
-        }
+    }
+}
+
+/// The lists' links are in the slabs' descriptors.
+struct SlabLinks;
+
+impl Links for SlabLinks {
+    type Id = NonNull<Descriptor>;
+
+    #[inline]
+    fn next(&self, n: NonNull<Descriptor>) -> Option<NonNull<Descriptor>> {
+        Slab::from_list(n).body().next
+    }
+    #[inline]
+    fn set_next(&mut self, n: NonNull<Descriptor>, to: Option<NonNull<Descriptor>>) {
+        Slab::from_list(n).body().next = to;
+    }
+    #[inline]
+    fn prev(&self, n: NonNull<Descriptor>) -> Option<NonNull<Descriptor>> {
+        Slab::from_list(n).body().previous
+    }
+    #[inline]
+    fn set_prev(&mut self, n: NonNull<Descriptor>, to: Option<NonNull<Descriptor>>) {
+        Slab::from_list(n).body().previous = to;
     }
 }
 

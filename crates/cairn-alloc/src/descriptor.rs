@@ -6,6 +6,8 @@
 //! - In a slab every granule's `head` is the slab's first granule, and the class map holds the class for each.
 //! - The class map holds 0 for every granule that is not part of a slab.
 
+use core::ptr::NonNull;
+
 /// What the span that begins at a granule is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -74,9 +76,9 @@ pub struct SlabBody {
     /// One bit a block, set if and only if the block was carved and is free in this slab.
     pub bitmap: *mut u64,
     /// Neighbours in the list of slabs of like fullness.
-    pub next: *mut Descriptor,
+    pub next: Option<NonNull<Descriptor>>,
     /// See `next`.
-    pub previous: *mut Descriptor,
+    pub previous: Option<NonNull<Descriptor>>,
     /// The bitmap of a slab of at most 64 blocks.
     pub inline_bitmap: u64,
     /// Bits set in the bitmap. (A half word would do, here and below; but compilers read two of them at once, and a read

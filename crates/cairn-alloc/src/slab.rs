@@ -10,8 +10,9 @@
 //! "Live" means: not here; the program has it, or a bin, or a transfer stack. Carving is lazy, so a page is touched when
 //! the program touches it. All functions run under the lock of the slab's class.
 
-use core::ptr;
+use core::ptr::{self, NonNull};
 
+use cairn_core::fault::Line;
 use cairn_core::os;
 
 use crate::class::{GRANULE, SHAPES, Shape};
@@ -63,8 +64,8 @@ impl Slab {
             (*descriptor).body = Body {
                 slab: SlabBody {
                     bitmap: bitmap.cast(),
-                    next: ptr::null_mut(),
-                    previous: ptr::null_mut(),
+                    next: None,
+                    previous: None,
                     inline_bitmap: 0,
                     free: 0,
                     carved: 0,
@@ -92,23 +93,24 @@ impl Slab {
         Slab { region: place.region, descriptor: place.region.descriptor(head as usize) }
     }
 
-    /// The slab of a descriptor in a list of slabs; `None` for null.
-    pub fn from_list(descriptor: *mut Descriptor) -> Option<Slab> {
-        if descriptor.is_null() {
-            return None;
-        }
+    /// The slab of a descriptor that [`Slab::descriptor`] gave.
+    #[inline]
+    pub fn from_list(descriptor: NonNull<Descriptor>) -> Slab {
         // A descriptor lies below its region's base by less than the region's descriptors take.
         let below = |region: &&Region| {
-            region.base().wrapping_sub(descriptor.addr()).wrapping_sub(1) < region.descriptor_bytes()
+            region.base().wrapping_sub(descriptor.addr().get()).wrapping_sub(1) < region.descriptor_bytes()
         };
-        let region = region::regions().iter().find(below)?;
-        Some(Slab { region, descriptor })
+        let Some(region) = region::regions().iter().find(below) else {
+            Line::new().text("internal error: a list of slabs leads out of all regions").abort()
+        };
+        Slab { region, descriptor: descriptor.as_ptr() }
     }
 
     /// Its place in the lists.
     #[inline]
-    pub fn descriptor(self) -> *mut Descriptor {
-        self.descriptor
+    pub fn descriptor(self) -> NonNull<Descriptor> {
+        // SAFETY: a slab's descriptor lies in its region's reservation.
+        unsafe { NonNull::new_unchecked(self.descriptor) }
     }
 
     /// Its state.
