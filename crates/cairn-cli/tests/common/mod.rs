@@ -20,9 +20,13 @@ pub fn cairn() -> Command {
 /// A command with nothing of Cairn in its environment.
 pub fn clean(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
-    for name in ["CAIRN_LIBRARY", "CAIRN_STATS", "CAIRN_STATS_PARENT", "LD_PRELOAD"] {
-        command.env_remove(name);
+    // Every name, not only the known ones: the library warns about those that it does not know.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CAIRN_") {
+            command.env_remove(name);
+        }
     }
+    command.env_remove("LD_PRELOAD");
     command.stdin(Stdio::null());
     command
 }
