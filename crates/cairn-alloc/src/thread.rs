@@ -404,7 +404,10 @@ extern "C" fn on_exit(heap: *mut libc::c_void) {
 
 fn leave(heap: &Heap) {
     heap.close_all();
-    THREADS.fetch_sub(1, Relaxed);
+    if THREADS.fetch_sub(1, Relaxed) <= 2 {
+        // Nobody is left to take what waits in the stacks, or one who is better served by the slabs.
+        center::settle_all();
+    }
     // Release: the next owner sees the bins empty.
     heap.taken.store(false, Release);
 }

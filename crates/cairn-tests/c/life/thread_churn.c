@@ -6,6 +6,8 @@
 enum { AT_ONCE = 50, LEFT = 20 };
 static void *left[2][AT_ONCE][LEFT];
 static int generation;
+/* All threads of a generation hold all their blocks at one moment: otherwise the peak would be up to the scheduler. */
+static pthread_barrier_t all_hold;
 
 static void *body(void *number) {
     size_t me = (uintptr_t)number;
@@ -17,6 +19,7 @@ static void *body(void *number) {
         CHECK(blocks[i] != NULL, "malloc(%zu)", size);
         memset(blocks[i], 1, size);
     }
+    pthread_barrier_wait(&all_hold);
     for (int i = LEFT; i < 300; i++) free(blocks[i]);
     for (int i = 0; i < LEFT; i++) {
         free(left[generation & 1][(me + 7) % AT_ONCE][i]);
@@ -35,6 +38,7 @@ static void generations(int count) {
 }
 
 int main(void) {
+    CHECK(pthread_barrier_init(&all_hold, NULL, AT_ONCE) == 0, "pthread_barrier_init");
     generations(10);
     long early = status_kib("VmRSS");
     generations(30);
