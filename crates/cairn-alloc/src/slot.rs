@@ -54,21 +54,27 @@ pub fn set(distance: usize, state: State) {
     imp::write::<0>(distance);
 }
 
+// The slot itself; the loader gives each thread its own.
+#[cfg(all(
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    target_os = "linux",
+    not(any(miri, cairn_portable))
+))]
+core::arch::global_asm!(
+    ".pushsection .tbss.cairn_slot, \"awT\", @nobits",
+    concat!(".globl cairn_slot_", env!("CARGO_PKG_VERSION")),
+    concat!(".hidden cairn_slot_", env!("CARGO_PKG_VERSION")),
+    concat!(".type cairn_slot_", env!("CARGO_PKG_VERSION"), ", @tls_object"),
+    concat!(".size cairn_slot_", env!("CARGO_PKG_VERSION"), ", 16"),
+    ".p2align 3",
+    concat!("cairn_slot_", env!("CARGO_PKG_VERSION"), ":"),
+    ".zero 16",
+    ".popsection",
+);
+
 #[cfg(all(target_arch = "x86_64", target_os = "linux", not(any(miri, cairn_portable))))]
 mod imp {
-    use core::arch::{asm, global_asm};
-
-    global_asm!(
-        ".pushsection .tbss.cairn_slot, \"awT\", @nobits",
-        concat!(".globl cairn_slot_", env!("CARGO_PKG_VERSION")),
-        concat!(".hidden cairn_slot_", env!("CARGO_PKG_VERSION")),
-        concat!(".type cairn_slot_", env!("CARGO_PKG_VERSION"), ", @tls_object"),
-        concat!(".size cairn_slot_", env!("CARGO_PKG_VERSION"), ", 16"),
-        ".p2align 3",
-        concat!("cairn_slot_", env!("CARGO_PKG_VERSION"), ":"),
-        ".zero 16",
-        ".popsection",
-    );
+    use core::arch::asm;
 
     #[inline(always)]
     pub fn add_distance(mut to: usize) -> usize {
@@ -117,19 +123,7 @@ mod imp {
 
 #[cfg(all(target_arch = "aarch64", target_os = "linux", not(any(miri, cairn_portable))))]
 mod imp {
-    use core::arch::{asm, global_asm};
-
-    global_asm!(
-        ".pushsection .tbss.cairn_slot, \"awT\", @nobits",
-        concat!(".globl cairn_slot_", env!("CARGO_PKG_VERSION")),
-        concat!(".hidden cairn_slot_", env!("CARGO_PKG_VERSION")),
-        concat!(".type cairn_slot_", env!("CARGO_PKG_VERSION"), ", @tls_object"),
-        concat!(".size cairn_slot_", env!("CARGO_PKG_VERSION"), ", 16"),
-        ".p2align 3",
-        concat!("cairn_slot_", env!("CARGO_PKG_VERSION"), ":"),
-        ".zero 16",
-        ".popsection",
-    );
+    use core::arch::asm;
 
     #[inline(always)]
     pub fn add_distance(to: usize) -> usize {
