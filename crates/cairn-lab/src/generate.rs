@@ -1,0 +1,1 @@
+//! Traces of the classic shapes, made from a seed.

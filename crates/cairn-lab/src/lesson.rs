@@ -1,0 +1,1 @@
+//! Short guided runs that compute everything they show.

@@ -1,0 +1,1 @@
+//! Draws a history of a heap.

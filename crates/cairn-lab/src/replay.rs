@@ -1,0 +1,1 @@
+//! Runs a trace on a heap, checks what the heap gives, and measures it.

@@ -1,0 +1,1 @@
+//! An allocation trace: what a program asked of its heap, in order.
