@@ -1,1 +1,3 @@
 //! Draws a history of a heap.
+
+pub mod png;
