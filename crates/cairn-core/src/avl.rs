@@ -23,6 +23,8 @@
 
 use core::fmt::Debug;
 
+use crate::audit::Broken;
+
 /// Where the links of the nodes are kept, and how nodes compare.
 ///
 /// The links of a node that is in no tree mean nothing: the tree writes all of them when the node comes in and
@@ -50,6 +52,11 @@ pub trait Nodes {
 
     /// Whether `a` comes before `b`: a strict total order, which must not change for nodes that are in a tree.
     fn less(&self, a: Self::Id, b: Self::Id) -> bool;
+
+    /// Whether `n` names a place that may be looked at. The audit asks before it follows a link that may be damaged.
+    fn exists(&self, _n: Self::Id) -> bool {
+        true
+    }
 }
 
 /// A tree over nodes that live in a [`Nodes`]; each call must be given the same one.
@@ -204,12 +211,19 @@ impl<Id: Copy + Eq + Debug> Tree<Id> {
     ///
     /// It ends even on a tree that is broken: a step down is taken only to a node that names its parent and is less
     /// high than it, so no path can close on itself, and no more nodes are entered than there should be.
-    pub fn check<N: Nodes<Id = Id>>(&self, nodes: &N) -> Result<(), &'static str> {
+    pub fn check<N: Nodes<Id = Id>>(&self, nodes: &N) -> Result<(), Broken<Id>> {
         let Some(root) = self.root else {
-            return if self.len == 0 { Ok(()) } else { Err("a tree without root claims to have nodes") };
+            return if self.len == 0 {
+                Ok(())
+            } else {
+                Err(Broken::whole("a tree without root claims to have nodes"))
+            };
         };
+        if !nodes.exists(root) {
+            return Err(Broken::at(root, "a link leads out of the tree's memory"));
+        }
         if nodes.parent(root).is_some() {
-            return Err("the root has a parent");
+            return Err(Broken::at(root, "the root has a parent"));
         }
         check_node(nodes, root)?;
         let mut entered = 1;
@@ -225,7 +239,7 @@ impl<Id: Copy + Eq + Debug> Tree<Id> {
             } else if from_above || from_left {
                 // Everything less than `here` has been visited: now it is its turn.
                 if visited_before.is_some_and(|before| !nodes.less(before, here)) {
-                    return Err("a node is not less than its successor");
+                    return Err(Broken::at(here, "a node is not less than its successor"));
                 }
                 visited_before = at;
                 right
@@ -235,14 +249,18 @@ impl<Id: Copy + Eq + Debug> Tree<Id> {
             if let Some(child) = step {
                 entered += 1;
                 if entered > self.len {
-                    return Err("more nodes are linked than the tree claims to have");
+                    return Err(Broken::at(here, "more nodes are linked than the tree claims to have"));
                 }
                 check_node(nodes, child)?;
             }
             came_from = at;
             at = step.or(parent);
         }
-        if entered == self.len { Ok(()) } else { Err("fewer nodes are linked than the tree claims to have") }
+        if entered == self.len {
+            Ok(())
+        } else {
+            Err(Broken::whole("fewer nodes are linked than the tree claims to have"))
+        }
     }
 
     /// Makes heights and balance right again from `at` upwards, and stops where nothing changes any more.
@@ -413,25 +431,28 @@ fn rightmost<N: Nodes>(nodes: &N, mut n: N::Id) -> N::Id {
 }
 
 /// What one node and its children must satisfy; the order is checked by the caller.
-fn check_node<N: Nodes>(nodes: &N, n: N::Id) -> Result<(), &'static str> {
+fn check_node<N: Nodes>(nodes: &N, n: N::Id) -> Result<(), Broken<N::Id>> {
     let (left, right) = (nodes.left(n), nodes.right(n));
     if left.is_some() && left == right {
-        return Err("a node is the left and the right child at once");
+        return Err(Broken::at(n, "a node is the left and the right child at once"));
     }
     for child in [left, right].into_iter().flatten() {
+        if !nodes.exists(child) {
+            return Err(Broken::at(n, "a link leads out of the tree's memory"));
+        }
         if nodes.parent(child) != Some(n) {
-            return Err("a child names another parent");
+            return Err(Broken::at(child, "a child names another parent"));
         }
         if nodes.height(child) >= nodes.height(n) {
-            return Err("a child is as high as its parent");
+            return Err(Broken::at(child, "a child is as high as its parent"));
         }
     }
     let (left_height, right_height) = (height(nodes, left), height(nodes, right));
     if nodes.height(n) != 1 + left_height.max(right_height) {
-        return Err("a height is wrong");
+        return Err(Broken::at(n, "a height is wrong"));
     }
     if left_height.abs_diff(right_height) > 1 {
-        return Err("a node is out of balance");
+        return Err(Broken::at(n, "a node is out of balance"));
     }
     Ok(())
 }

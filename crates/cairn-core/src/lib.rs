@@ -9,15 +9,21 @@
 //! | [`lock`] | a lock of four bytes that sleeps in the kernel and never allocates |
 //! | [`avl`] | a balanced tree whose nodes live wherever their owner keeps them |
 //! | [`list`] | a doubly linked list, likewise |
+//! | [`audit`] | what the audit of a tree or a list says |
 //! | [`os`] | memory from the operating system, and facts about the machine |
 //! | [`hint`] | asks the compiler to keep an address in a register |
 //! | [`fault`] | one line on stderr, made without allocating, and the end |
+//!
+//! `os` and `fault` are there by the feature `os`; without it a waiting [`lock`] spins, and nothing needs an operating system.
 #![no_std]
 
+pub mod audit;
 pub mod avl;
+#[cfg(feature = "os")]
 pub mod fault;
 pub mod hint;
 pub mod list;
 pub mod lock;
+#[cfg(feature = "os")]
 pub mod os;
 pub mod sync;

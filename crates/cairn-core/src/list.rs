@@ -12,6 +12,8 @@
 
 use core::fmt::Debug;
 
+use crate::audit::Broken;
+
 /// Where the links of the nodes are kept.
 ///
 /// The links of a node that is in no list mean nothing: the list writes both when the node comes in and leaves
@@ -28,6 +30,11 @@ pub trait Links {
     fn prev(&self, n: Self::Id) -> Option<Self::Id>;
     /// Changes [`prev`](Self::prev).
     fn set_prev(&mut self, n: Self::Id, to: Option<Self::Id>);
+
+    /// Whether `n` names a place that may be looked at. The audit asks before it follows a link that may be damaged.
+    fn exists(&self, _n: Self::Id) -> bool {
+        true
+    }
 }
 
 /// A list over nodes that live in a [`Links`]; each call must be given the same one.
@@ -125,18 +132,25 @@ impl<Id: Copy + Eq + Debug> List<Id> {
     ///
     /// It ends even on a list that is broken: each step is taken only to a node that names the one before it, so a path
     /// that came back to a node would have to come back to the first one, which names none.
-    pub fn check<L: Links<Id = Id>>(&self, links: &L) -> Result<usize, &'static str> {
+    pub fn check<L: Links<Id = Id>>(&self, links: &L) -> Result<usize, Broken<Id>> {
         let mut count = 0;
         let mut before = None;
         let mut at = self.first;
         while let Some(n) = at {
+            if !links.exists(n) {
+                return Err(Broken::at(before.unwrap_or(n), "a link leads out of the list's memory"));
+            }
             if links.prev(n) != before {
-                return Err("a node of a list does not name the one before it");
+                return Err(Broken::at(n, "a node of a list does not name the one before it"));
             }
             count += 1;
             before = at;
             at = links.next(n);
         }
-        if self.last == before { Ok(count) } else { Err("a list does not end at its last node") }
+        if self.last == before {
+            Ok(count)
+        } else {
+            Err(Broken::whole("a list does not end at its last node"))
+        }
     }
 }

@@ -174,7 +174,7 @@ impl Drop for Guard<'_> {
 }
 
 /// The kernel's queue of sleeping threads.
-#[cfg(all(not(loom), any(target_os = "linux", target_os = "android")))]
+#[cfg(all(not(loom), feature = "os", any(target_os = "linux", target_os = "android")))]
 mod queue {
     use crate::sync::AtomicU32;
 
@@ -218,7 +218,7 @@ mod queue {
 }
 
 /// Where the kernel has no such queue, a waiting thread looks again and again.
-#[cfg(all(not(loom), not(any(target_os = "linux", target_os = "android"))))]
+#[cfg(all(not(loom), not(all(feature = "os", any(target_os = "linux", target_os = "android")))))]
 mod queue {
     use crate::sync::{AtomicU32, pause};
 

@@ -170,6 +170,34 @@ unsafe fn map_over(at: *mut u8, bytes: usize) -> bool {
     unsafe { libc::mmap(at.cast(), bytes, protection, flags, -1, 0) != libc::MAP_FAILED }
 }
 
+/// Where the program break is (`sbrk(0)`): the address behind the classic heap.
+pub fn program_break() -> usize {
+    let _errno = KeepErrno::new();
+    // SAFETY: asking moves nothing.
+    unsafe { libc::sbrk(0) }.addr()
+}
+
+/// Moves the program break up and gives where it was (`sbrk`): there the new memory begins, and it reads as zero. None if
+/// the kernel refuses.
+pub fn raise_break(bytes: usize) -> Option<NonNull<u8>> {
+    let _errno = KeepErrno::new();
+    let by = libc::intptr_t::try_from(bytes).ok()?;
+    // SAFETY: raising the break touches no memory that exists.
+    let was = unsafe { libc::sbrk(by) };
+    if was.addr() == usize::MAX { None } else { NonNull::new(was.cast()) }
+}
+
+/// Moves the program break down (`sbrk`); false if the kernel refuses.
+///
+/// # Safety
+/// The last `bytes` bytes below the break are the caller's and hold nothing that anybody needs.
+pub unsafe fn lower_break(bytes: usize) -> bool {
+    let _errno = KeepErrno::new();
+    let Ok(by) = libc::intptr_t::try_from(bytes) else { return false };
+    // SAFETY: the caller's contract.
+    unsafe { libc::sbrk(-by) }.addr() != usize::MAX
+}
+
 /// Tells for each page of a range whether it is in memory (`mincore`): the lowest bit of its byte. A page that is not may
 /// still have contents, in swap. False if the kernel refuses.
 ///

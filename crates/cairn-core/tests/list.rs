@@ -68,7 +68,7 @@ fn the_audit_finds_each_kind_of_harm() {
         (0..5).for_each(|n| list.push_last(&mut links, n));
         assert_eq!(list.check(&links), Ok(5));
         harm(&mut links);
-        list.check(&links).unwrap_err()
+        list.check(&links).unwrap_err().what
     };
     let wrong_link = "a node of a list does not name the one before it";
     assert_eq!(verdict(|links| links.0[0].0 = Some(4)), wrong_link, "the first names one before it");
