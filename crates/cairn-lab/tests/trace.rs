@@ -158,3 +158,19 @@ fn a_file_that_is_not_there_is_named() {
     let error = Trace::open(Path::new("/nonexistent/x.rep")).expect_err("not there");
     assert!(error.to_string().starts_with("/nonexistent/x.rep: can't be opened"), "{error}");
 }
+
+#[test]
+fn the_recorded_traces_are_valid() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("traces");
+    let mut found = 0;
+    for entry in std::fs::read_dir(folder).expect("the folder is part of the repository").flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|ending| ending == "gz") {
+            let trace = Trace::open(&path).unwrap_or_else(|error| panic!("{error}"));
+            assert!(trace.ops.len() > 5_000, "{} is too short to tell anything", path.display());
+            assert_eq!(trace.suggested_heap, trace.peak_payload() as u64, "{}", path.display());
+            found += 1;
+        }
+    }
+    assert!(found >= 7, "only {found} recorded traces");
+}
