@@ -100,6 +100,16 @@ impl<Id: Copy + Eq + Debug> List<Id> {
         self.last = Some(n);
     }
 
+    /// Puts `n`, which is in no list, in front of `successor`, which is in this one.
+    #[inline]
+    pub fn insert_before<L: Links<Id = Id>>(&mut self, links: &mut L, n: Id, successor: Id) {
+        let Some(before) = links.prev(successor) else { return self.push_first(links, n) };
+        links.set_prev(n, Some(before));
+        links.set_next(n, Some(successor));
+        links.set_next(before, Some(n));
+        links.set_prev(successor, Some(n));
+    }
+
     /// Takes `n` out of the list, in which it must be.
     #[inline]
     pub fn remove<L: Links<Id = Id>>(&mut self, links: &mut L, n: Id) {

@@ -1,0 +1,286 @@
+//! The audit: every invariant of a heap, each with a name.
+//!
+//! It reads only memory of the heap, follows no link before it looked where it leads, and ends, whatever was written where. The
+//! order matters: first each header for itself, then the tiling, then neighbours, then the free index, then the sums; so the
+//! first violation named is the cause and not a consequence.
+
+use core::fmt;
+
+use cairn_core::audit::Broken;
+
+use crate::block::Block;
+use crate::config::Config;
+use crate::header::WORD;
+use crate::heap::Heap;
+use crate::placement::Placement;
+use crate::source::Source;
+use crate::space::{Segment, Space};
+
+/// What must hold in a heap.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub enum Invariant {
+    /// Segments lie behind each other, each with its mark within its memory.
+    Segments,
+    /// A header carries the check of its address and size.
+    HeaderCheck,
+    /// A size is a multiple of the alignment and at least the smallest block's.
+    Size,
+    /// Blocks tile their segment: the last one ends where the segment's blocks end.
+    Tiling,
+    /// The mark at the end of a segment says: size 0, used.
+    EndMark,
+    /// The previous-used flag of a header tells whether the block before it is used.
+    PreviousUsed,
+    /// The footer of a free block repeats its size.
+    Footer,
+    /// No two free blocks are neighbours.
+    FreeNeighbours,
+    /// Each link of the free index leads to a free block of the heap.
+    IndexLink,
+    /// Links to and fro agree.
+    IndexLinks,
+    /// The free index is in its order: by address, or by size and address.
+    IndexOrder,
+    /// A block is in the bin of its size.
+    IndexBin,
+    /// A bin's bit is set if and only if it has blocks.
+    IndexBitmap,
+    /// A tree is balanced and knows its heights.
+    IndexBalance,
+    /// Each free block is in the free index exactly once.
+    IndexComplete,
+    /// Each waiting block is in the list of its size exactly once, and nothing else is.
+    Waiting,
+    /// The counted blocks and bytes add up.
+    Totals,
+}
+
+impl Invariant {
+    /// The invariant as a sentence that says how it is violated.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Invariant::Segments => {
+                "a segment does not lie behind the one before, or its mark is outside of it"
+            }
+            Invariant::HeaderCheck => "a header has been overwritten: its check is wrong",
+            Invariant::Size => "a size is no multiple of the alignment or less than the smallest block's",
+            Invariant::Tiling => "a block reaches beyond the end of its segment",
+            Invariant::EndMark => "the mark at the end of a segment has been overwritten",
+            Invariant::PreviousUsed => "a header is wrong about whether the block before it is used",
+            Invariant::Footer => "the footer of a free block differs from its header",
+            Invariant::FreeNeighbours => "two free blocks are neighbours",
+            Invariant::IndexLink => "a link of the free index leads to something that is not a free block",
+            Invariant::IndexLinks => "the links of the free index don't agree with each other",
+            Invariant::IndexOrder => "the free index is out of order",
+            Invariant::IndexBin => "a free block is in a bin of another size",
+            Invariant::IndexBitmap => "the bitmap is wrong about which bins have blocks",
+            Invariant::IndexBalance => "the tree is out of balance, or a height is wrong",
+            Invariant::IndexComplete => "a free block is not in the free index",
+            Invariant::Waiting => {
+                "a block that waits to be coalesced is not in the list of its size exactly once"
+            }
+            Invariant::Totals => "the counted blocks and bytes differ from those that are there",
+        }
+    }
+}
+
+impl fmt::Display for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.sentence())
+    }
+}
+
+/// The first invariant that does not hold, and where.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Violation {
+    /// Which one.
+    pub invariant: Invariant,
+    /// The address of the word that shows it, or 0 if no single word does.
+    pub address: usize,
+    /// The payload address of the block concerned, or 0.
+    pub block: usize,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.invariant.fmt(f)?;
+        if self.address != 0 {
+            write!(f, ", at {:#x}", self.address)?;
+        }
+        if self.block != 0 {
+            write!(f, ", block {:#x}", self.block)?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for Violation {}
+
+impl Violation {
+    /// A violation that shows at a block's header.
+    pub(crate) fn at(invariant: Invariant, block: Block) -> Self {
+        Self { invariant, address: block.address() - WORD, block: block.address() }
+    }
+
+    /// A violation that shows at no single block.
+    pub(crate) fn whole(invariant: Invariant) -> Self {
+        Self { invariant, address: 0, block: 0 }
+    }
+
+    /// A link from `from`, or from outside of the blocks, that leads to no free block.
+    pub(crate) fn link(from: Option<Block>, to: Block) -> Self {
+        Self { invariant: Invariant::IndexLink, address: to.address(), block: from.map_or(0, Block::address) }
+    }
+
+    /// What the core's audit of a list or tree found.
+    pub(crate) fn of_index<C: Config>(broken: Broken<Block>, space: &Space<C>) -> Self {
+        let invariant = match broken.what {
+            "a node is out of balance" | "a height is wrong" | "a child is as high as its parent" => {
+                Invariant::IndexBalance
+            }
+            "a node is not less than its successor" => Invariant::IndexOrder,
+            what if what.starts_with("a link leads out") => Invariant::IndexLink,
+            _ => Invariant::IndexLinks,
+        };
+        match broken.node {
+            Some(node) if invariant == Invariant::IndexLink || space.is_free_block(node) => {
+                Self::at(invariant, node)
+            }
+            _ => Self::whole(invariant),
+        }
+    }
+}
+
+/// What a heap holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Totals {
+    /// Bytes taken from the source.
+    pub extent: usize,
+    /// Blocks of the program.
+    pub used_blocks: usize,
+    /// Bytes of these blocks, headers included.
+    pub used_bytes: usize,
+    /// Blocks that are free, and not waiting.
+    pub free_blocks: usize,
+    /// Bytes of these blocks.
+    pub free_bytes: usize,
+    /// The largest of them.
+    pub largest_free: usize,
+    /// Blocks that wait to be coalesced.
+    pub waiting_blocks: usize,
+    /// Bytes of these blocks.
+    pub waiting_bytes: usize,
+}
+
+impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
+    /// Audits the whole heap: what it holds, or the first invariant that does not hold. Its time is proportional to the number of
+    /// blocks.
+    pub fn check(&self) -> Result<Totals, Violation> {
+        let mut totals = Totals { extent: self.space.extent, ..Totals::default() };
+        let mut extent = 0;
+        let mut last_end = 0;
+        for segment in self.space.segments() {
+            if segment.start() < last_end
+                || segment.stop() > segment.end()
+                || segment.stop() < segment.first::<C>()
+            {
+                let address = segment.start();
+                return Err(Violation { invariant: Invariant::Segments, address, block: 0 });
+            }
+            last_end = segment.end();
+            extent += segment.end() - segment.start();
+            self.check_segment(segment, &mut totals)?;
+        }
+        self.check_index(&totals)?;
+        self.check_waiting(&totals)?;
+        // The extent counts what lies in front of an unaligned segment as well.
+        let counted = (self.space.used_blocks, self.space.used_bytes);
+        if counted != (totals.used_blocks, totals.used_bytes) || extent > totals.extent {
+            return Err(Violation::whole(Invariant::Totals));
+        }
+        Ok(totals)
+    }
+
+    fn check_segment(&self, segment: Segment, totals: &mut Totals) -> Result<(), Violation> {
+        let mut at = segment.first::<C>();
+        let mut before = None;
+        while at < segment.stop() {
+            // SAFETY: `at` is where the segment's first block begins or the one before ends, and in front of `stop`: a word of the heap
+            // is there, and it is judged before anything is done with it.
+            let block = unsafe { Block::at(at) };
+            let header = block.header();
+            let size = header.size();
+            if !header.is_of(at) {
+                return Err(Violation::at(Invariant::HeaderCheck, block));
+            }
+            if size < Self::SMALLEST || !size.is_multiple_of(C::ALIGN) {
+                return Err(Violation::at(Invariant::Size, block));
+            }
+            if size > segment.stop() - at {
+                return Err(Violation::at(Invariant::Tiling, block));
+            }
+            // SAFETY: the size was just judged: a block or the mark follows.
+            let next = unsafe { block.plus(size) };
+            if header.is_waiting() {
+                totals.waiting_blocks += 1;
+                totals.waiting_bytes += size;
+            } else if header.is_used() {
+                totals.used_blocks += 1;
+                totals.used_bytes += size;
+            } else {
+                totals.free_blocks += 1;
+                totals.free_bytes += size;
+                totals.largest_free = totals.largest_free.max(size);
+                if before == Some(false) {
+                    return Err(Violation::at(Invariant::FreeNeighbours, block));
+                }
+                // SAFETY: the block is free, so its last word, in front of the next header, is its footer.
+                if unsafe { next.footer_before() } != size {
+                    return Err(Violation {
+                        address: next.address() - 2 * WORD,
+                        ..Violation::at(Invariant::Footer, block)
+                    });
+                }
+            }
+            if header.previous_used() != before.unwrap_or(true) {
+                return Err(Violation::at(Invariant::PreviousUsed, block));
+            }
+            before = Some(header.is_used());
+            at += size;
+        }
+        // SAFETY: a segment's blocks are followed by a word, which should be the mark.
+        let mark = unsafe { Block::at(segment.stop()) };
+        let header = mark.header();
+        if !header.is_of(mark.address()) || header.size() != 0 || !header.is_live() {
+            return Err(Violation::at(Invariant::EndMark, mark));
+        }
+        if header.previous_used() != before.unwrap_or(true) {
+            return Err(Violation::at(Invariant::PreviousUsed, mark));
+        }
+        Ok(())
+    }
+
+    fn check_index(&self, totals: &Totals) -> Result<(), Violation> {
+        let (mut blocks, mut bytes) = (0, 0);
+        self.policy.audit(&self.space, &mut |block, _| {
+            blocks += 1;
+            bytes += block.header().size();
+        })?;
+        // All members are free blocks, none is twice among them (links agree), so equal numbers mean equal sets.
+        if (blocks, bytes) == (totals.free_blocks, totals.free_bytes) {
+            return Ok(());
+        }
+        Err(Violation::whole(Invariant::IndexComplete))
+    }
+
+    fn check_waiting(&self, totals: &Totals) -> Result<(), Violation> {
+        let (blocks, bytes) = self.waiting.audit(&self.space).map_err(|block| match block {
+            Some(block) => Violation::at(Invariant::Waiting, block),
+            None => Violation::whole(Invariant::Waiting),
+        })?;
+        if (blocks, bytes) == (totals.waiting_blocks, totals.waiting_bytes) {
+            return Ok(());
+        }
+        Err(Violation::whole(Invariant::Waiting))
+    }
+}

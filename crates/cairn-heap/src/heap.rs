@@ -1,0 +1,362 @@
+//! The heap: allocate and free.
+//!
+//! ```text
+//!  allocate   waiting list of the size? ──► policy.find ──► cut ──► used
+//!                                             │ none
+//!                                             ├─► join what waits, find again        (deferred coalescing)
+//!                                             └─► grow: the last free block by what is missing    (grow)
+//!  free       check the header ──► join with both neighbours ──► policy.insert ──► top free? give it back  (grow)
+//!  realloc    (reallocate)
+//! ```
+//! Nothing is changed before everything that could fail has been asked: an error leaves the heap as it was.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use crate::block::{Block, round_up};
+use crate::config::{Carve, Coalesce, Config, Standard};
+use crate::fault::{Error, Fault};
+use crate::header::{Header, WORD};
+use crate::meter::Meter;
+use crate::placement::Placement;
+use crate::source::Source;
+use crate::space::Space;
+use crate::waiting::Waiting;
+
+mod grow;
+mod reallocate;
+
+/// A heap over one source of memory, with one placement policy.
+///
+/// It needs `&mut self` for everything that changes it; to share it between threads, put it behind a lock
+/// (`Locked`, by the feature `lock`). Dropping a heap frees no blocks: they go with the memory.
+#[derive(Debug)]
+pub struct Heap<S: Source, P: Placement, C: Config = Standard> {
+    pub(crate) source: S,
+    pub(crate) space: Space<C>,
+    pub(crate) policy: P,
+    pub(crate) waiting: Waiting,
+    /// The running mean of block sizes asked for, in bytes: what is larger is cut from the high end.
+    mean: usize,
+}
+
+impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
+    /// The smallest block in bytes: header, links and footer.
+    pub(crate) const SMALLEST: usize = {
+        assert!(
+            C::ALIGN.is_power_of_two() && C::ALIGN >= 8,
+            "the alignment is a power of two and at least 8"
+        );
+        assert!(C::ALIGN <= 4096, "blocks of their own alignment are what large alignments are for");
+        assert!(P::NODE <= 16 && P::NODE.is_multiple_of(4), "a free block has up to four links");
+        round_up(2 * WORD + P::NODE, C::ALIGN)
+    };
+
+    /// The least remainder that becomes a block.
+    const SPLIT_MIN: usize =
+        if C::SPLIT_MIN > Self::SMALLEST { round_up(C::SPLIT_MIN, C::ALIGN) } else { Self::SMALLEST };
+
+    /// A heap that has taken nothing from its source yet.
+    pub const fn new(source: S) -> Self {
+        Self { source, space: Space::new(), policy: P::NEW, waiting: Waiting::NEW, mean: 0 }
+    }
+
+    /// The policy's name.
+    pub const fn policy_name() -> &'static str {
+        P::NAME
+    }
+
+    /// Bytes taken from the source now.
+    pub fn extent(&self) -> usize {
+        self.space.extent
+    }
+
+    /// What counted the heap's work.
+    pub fn meter(&self) -> &C::Meter {
+        self.space.meter()
+    }
+
+    /// The size of the block that a request of `bytes` bytes needs, header and rounding included. None if no heap of this
+    /// configuration can be so large.
+    #[inline]
+    pub const fn block_size(bytes: usize) -> Option<usize> {
+        if bytes >= Space::<C>::WINDOW - WORD - 2 * C::ALIGN {
+            return None;
+        }
+        let size = round_up(bytes + WORD, C::ALIGN);
+        Some(if size < Self::SMALLEST { Self::SMALLEST } else { size })
+    }
+
+    /// A block of at least `layout.size()` bytes at a multiple of `layout.align()`. Its contents are undefined. Size 0 gets a
+    /// block of its own.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::OutOfMemory`]; the heap is as it was.
+    #[inline]
+    pub fn allocate(&mut self, layout: Layout) -> Result<NonNull<u8>, Error> {
+        let need = Self::block_size(layout.size()).ok_or(Error::TooLarge)?;
+        if layout.align() > C::ALIGN {
+            return self.allocate_aligned_slow(need, layout.align());
+        }
+        self.place(need).map(Block::payload)
+    }
+
+    /// The same, with `layout.size()` bytes of zeroes.
+    ///
+    /// # Errors
+    /// As [`allocate`](Self::allocate).
+    pub fn allocate_zeroed(&mut self, layout: Layout) -> Result<NonNull<u8>, Error> {
+        let payload = self.allocate(layout)?;
+        // SAFETY: the block was just given and has at least so many bytes.
+        unsafe { payload.write_bytes(0, layout.size()) };
+        Ok(payload)
+    }
+
+    /// Frees a block.
+    ///
+    /// # Errors
+    /// The [`Fault`], if `payload` is not a live block of this heap; the heap is as it was. What can be told is told: on 64 bits
+    /// with a certainty of `1 - 2^-24`. A block that was freed and handed out again is live: to free it for its former owner is a fault
+    /// that no heap can see.
+    ///
+    /// # Safety
+    /// If `payload` is a live block of this heap, nobody uses it any more.
+    #[inline]
+    pub unsafe fn deallocate(&mut self, payload: NonNull<u8>) -> Result<(), Fault> {
+        let (block, header) = self.space.live_block(payload.addr().get())?;
+        let size = header.size();
+        if C::COALESCE == Coalesce::Deferred && self.waiting.put(&self.space, block, size) {
+            self.space.used_blocks -= 1;
+            self.space.used_bytes -= size;
+            if self.waiting.bytes() > self.space.extent / 8 {
+                self.join_waiting_slow();
+            }
+            return Ok(());
+        }
+        self.release(block, header)?;
+        self.space.used_blocks -= 1;
+        self.space.used_bytes -= size;
+        Ok(())
+    }
+
+    /// Bytes from `payload` to the end of its block: at least what was asked for, and all of them may be used.
+    ///
+    /// # Errors
+    /// The [`Fault`], if `payload` is not a live block of this heap.
+    pub fn usable_size(&self, payload: NonNull<u8>) -> Result<usize, Fault> {
+        let (_, header) = self.space.live_block(payload.addr().get())?;
+        Ok(header.size() - WORD)
+    }
+
+    /// A used block of `need` bytes, or a little more.
+    #[inline]
+    fn place(&mut self, need: usize) -> Result<Block, Error> {
+        let waited =
+            if C::COALESCE == Coalesce::Deferred { self.waiting.take(&self.space, need) } else { None };
+        let (block, size) = match waited {
+            Some(block) => (block, need),
+            None => {
+                let found = match self.find(need) {
+                    Some(block) => block,
+                    None => self.make_room_slow(need)?,
+                };
+                self.cut(found, need)
+            }
+        };
+        self.space.used_blocks += 1;
+        self.space.used_bytes += size;
+        Ok(block)
+    }
+
+    #[inline]
+    fn find(&mut self, need: usize) -> Option<Block> {
+        self.space.meter().search();
+        self.policy.find(&self.space, need)
+    }
+
+    /// Takes a free block, of at least `need` bytes, out of the index, makes `need` bytes of it a used block, and what is left a
+    /// free one if it is large enough. Gives the used block and its size.
+    #[inline]
+    fn cut(&mut self, found: Block, need: usize) -> (Block, usize) {
+        let size = found.header().size();
+        let rest = size - need;
+        // The mean forgets with a half-life of some 40 requests.
+        self.mean = self.mean - (self.mean >> 6) + (need >> 6);
+        self.policy.remove(&self.space, found, size);
+        if rest < Self::SPLIT_MIN {
+            found.set_header(Header::used(found.address(), size, true));
+            self.tell_next(found, size, true);
+            return (found, size);
+        }
+        self.space.meter().split();
+        if C::CARVE == Carve::BySize && need > self.mean {
+            // SAFETY: both parts lie in the block that was found, and each is large enough for a block.
+            let taken = unsafe {
+                found.set_free(rest);
+                found.plus(rest)
+            };
+            taken.set_header(Header::used(taken.address(), need, false));
+            self.tell_next(taken, need, true);
+            self.policy.insert(&self.space, found, rest);
+            (taken, need)
+        } else {
+            found.set_header(Header::used(found.address(), need, true));
+            // SAFETY: as above.
+            let left = unsafe { found.plus(need) };
+            // SAFETY: as above.
+            unsafe { left.set_free(rest) };
+            self.policy.insert(&self.space, left, rest);
+            (found, need)
+        }
+    }
+
+    /// Tells the block behind `block` whether this one is used.
+    #[inline]
+    fn tell_next(&self, block: Block, size: usize, used: bool) {
+        // SAFETY: behind a block of the heap there is another one, or the mark.
+        let next = unsafe { block.plus(size) };
+        next.set_header(next.header().with_previous_used(used));
+    }
+
+    /// Makes a used block free and joins it with its free neighbours. Does not count.
+    ///
+    /// # Errors
+    /// A neighbour's header or footer is not what it was; nothing has been changed.
+    #[inline]
+    fn release(&mut self, block: Block, header: Header) -> Result<(), Fault> {
+        let corrupted = |word| Err(Fault::Corrupted { address: block.address(), word });
+        let mut size = header.size();
+        // SAFETY: behind a block of the heap there is another one, or the mark.
+        let next = unsafe { block.plus(size) };
+        let next_header = next.header();
+        if !next_header.is_of(next.address()) {
+            return corrupted(next.address() - WORD);
+        }
+        let mut start = block;
+        if !header.previous_used() {
+            let previous = self
+                .previous(block)
+                .ok_or(Fault::Corrupted { address: block.address(), word: block.address() - 2 * WORD })?;
+            let previous_size = block.address() - previous.address();
+            self.space.meter().coalesce();
+            self.policy.remove(&self.space, previous, previous_size);
+            // What stays of the header tells a second free of this block from a foreign address.
+            block.set_header(header.stale());
+            start = previous;
+            size += previous_size;
+        }
+        if next_header.is_used() {
+            next.set_header(next_header.with_previous_used(false));
+        } else {
+            let next_size = next_header.size();
+            self.space.meter().coalesce();
+            self.policy.remove(&self.space, next, next_size);
+            size += next_size;
+        }
+        // SAFETY: the range consists of blocks that are no more.
+        unsafe { start.set_free(size) };
+        self.policy.insert(&self.space, start, size);
+        self.trim(start, size);
+        Ok(())
+    }
+
+    /// The free block before a block whose header says that there is one; none if footer and header there don't agree.
+    #[inline]
+    fn previous(&self, block: Block) -> Option<Block> {
+        // SAFETY: the header says that the block before is free.
+        let size = unsafe { block.footer_before() };
+        let address = block.address().checked_sub(size)?;
+        if size < Self::SMALLEST || !size.is_multiple_of(C::ALIGN) || !self.space.holds(address) {
+            return None;
+        }
+        // SAFETY: in front of each address of the heap there is a word; whether it is a header is asked at once.
+        let previous = unsafe { Block::at(address) };
+        let header = previous.header();
+        (header.is_of(address) && !header.is_used() && header.size() == size).then_some(previous)
+    }
+
+    /// Joins all blocks that wait.
+    #[cold]
+    fn join_waiting_slow(&mut self) {
+        while let Some(block) = self.waiting.take_any(&self.space) {
+            // A block next to a damaged header stays used for ever: the free that meets the damage itself reports it.
+            let _ = self.release(block, block.header());
+        }
+    }
+
+    /// A free block for a request that found none.
+    #[cold]
+    fn make_room_slow(&mut self, need: usize) -> Result<Block, Error> {
+        if C::COALESCE == Coalesce::Deferred && self.waiting.bytes() > 0 {
+            self.join_waiting_slow();
+            if let Some(block) = self.find(need) {
+                return Ok(block);
+            }
+        }
+        self.grow_slow(need)
+    }
+
+    /// A block at a multiple of `align`, which is greater than the heap's own alignment.
+    #[cold]
+    fn allocate_aligned_slow(&mut self, need: usize, align: usize) -> Result<NonNull<u8>, Error> {
+        // Wherever the free block begins, within so many bytes there is a multiple of `align` in front of which either nothing or a
+        // whole block remains.
+        let most = need.checked_add(align + Self::SMALLEST).filter(|&most| most < Space::<C>::WINDOW);
+        let most = most.ok_or(Error::TooLarge)?;
+        let found = match self.find(most) {
+            Some(block) => block,
+            None => self.make_room_slow(most)?,
+        };
+        let size = found.header().size();
+        let mut address = round_up(found.address(), align);
+        while address != found.address() && address - found.address() < Self::SMALLEST {
+            address += align;
+        }
+        let front = address - found.address();
+        if front == 0 {
+            let (block, size) = self.cut_low(found, need);
+            self.space.used_blocks += 1;
+            self.space.used_bytes += size;
+            return Ok(block.payload());
+        }
+        self.space.meter().split();
+        self.policy.remove(&self.space, found, size);
+        // SAFETY: `front` is at least the smallest block's size, and what follows has at least `need` bytes.
+        let block = unsafe {
+            found.set_free(front);
+            Block::at(address)
+        };
+        self.policy.insert(&self.space, found, front);
+        let taken = self.settle(block, size - front, need, false);
+        self.space.used_blocks += 1;
+        self.space.used_bytes += taken;
+        Ok(block.payload())
+    }
+
+    /// As [`cut`](Self::cut), from the low end.
+    fn cut_low(&mut self, found: Block, need: usize) -> (Block, usize) {
+        let size = found.header().size();
+        self.policy.remove(&self.space, found, size);
+        (found, self.settle(found, size, need, true))
+    }
+
+    /// Makes a used block of `need` bytes at the beginning of a range of `size` bytes that is in no index, and a free one of the
+    /// rest. What follows the range is used. Gives the used block's size.
+    fn settle(&mut self, block: Block, size: usize, need: usize, previous_used: bool) -> usize {
+        let rest = size - need;
+        if rest < Self::SPLIT_MIN {
+            block.set_header(Header::used(block.address(), size, previous_used));
+            self.tell_next(block, size, true);
+            return size;
+        }
+        self.space.meter().split();
+        block.set_header(Header::used(block.address(), need, previous_used));
+        // SAFETY: the rest lies in the range and is large enough for a block.
+        let left = unsafe { block.plus(need) };
+        // SAFETY: as above.
+        unsafe { left.set_free(rest) };
+        self.tell_next(left, rest, false);
+        self.policy.insert(&self.space, left, rest);
+        need
+    }
+}

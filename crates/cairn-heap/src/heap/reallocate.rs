@@ -1,0 +1,118 @@
+//! Reallocation: in place where it can be, then by moving within the neighbourhood, then by a new block.
+
+use core::alloc::Layout;
+use core::ptr::{self, NonNull};
+
+use crate::block::Block;
+use crate::config::Config;
+use crate::fault::{Error, Fault};
+use crate::header::{Header, WORD};
+use crate::heap::Heap;
+use crate::meter::Meter;
+use crate::placement::Placement;
+use crate::source::Source;
+
+impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
+    /// Changes a block's size to `size` bytes; `layout` is what it was allocated with. The contents are kept up to the lesser of
+    /// both sizes. In this order: the block is large enough (what is left over becomes free); the next block is free and large
+    /// enough; the block before is, with the next one, and the contents move down; the block is the last one, and the heap grows by
+    /// what is missing; a new block.
+    ///
+    /// # Errors
+    /// As [`allocate`](Self::allocate), and the [`Fault`] if `payload` is not a live block. The old block is intact and
+    /// still the caller's.
+    ///
+    /// # Safety
+    /// If `payload` is a live block of this heap, it was allocated with `layout`'s alignment, and nobody refers to its contents. If the
+    /// result is a block, the old one is gone.
+    pub unsafe fn reallocate(
+        &mut self,
+        payload: NonNull<u8>,
+        layout: Layout,
+        size: usize,
+    ) -> Result<NonNull<u8>, Error> {
+        let need = Self::block_size(size).ok_or(Error::TooLarge)?;
+        let (block, header) = self.space.live_block(payload.addr().get())?;
+        let has = header.size();
+        if need <= has {
+            return Ok(self.shrink_in_place(block, header, need).map(|()| payload)?);
+        }
+        // SAFETY: behind a block of the heap there is another one, or the mark.
+        let next = unsafe { block.plus(has) };
+        let next_header = next.header();
+        if !next_header.is_of(next.address()) {
+            let fault = Fault::Corrupted { address: block.address(), word: next.address() - WORD };
+            return Err(Error::Fault(fault));
+        }
+        let next_free = if next_header.is_used() { 0 } else { next_header.size() };
+        if has + next_free >= need {
+            self.take_next(block, header, next, next_free, need);
+            return Ok(payload);
+        }
+        let movable = layout.align() <= C::ALIGN && !header.previous_used();
+        if movable
+            && let Some(previous) = self.previous(block)
+            && block.address() - previous.address() + has + next_free >= need
+        {
+            self.move_down(previous, block, header, next_free, need);
+            return Ok(previous.payload());
+        }
+        if self.space.ends_at(next.address() + next_free) && self.extend_last(need - has) {
+            let next_free = next.header().size();
+            self.take_next(block, header, next, next_free, need);
+            return Ok(payload);
+        }
+        // SAFETY: the layout's alignment is one, and `block_size` refused what is too large for a layout.
+        let layout = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        let fresh = self.allocate(layout)?;
+        // SAFETY: both blocks have at least the old one's bytes, and are different blocks.
+        unsafe { ptr::copy_nonoverlapping(payload.as_ptr(), fresh.as_ptr(), has - WORD) };
+        // The header may have changed: the new block may be a neighbour.
+        // SAFETY: the old block is live, and the caller gives it up.
+        unsafe { self.deallocate(payload) }?;
+        Ok(fresh)
+    }
+
+    /// Cuts what a block has beyond `need` bytes off and frees it, if it is enough for a block.
+    fn shrink_in_place(&mut self, block: Block, header: Header, need: usize) -> Result<(), Fault> {
+        let rest = header.size() - need;
+        if rest < Self::SPLIT_MIN {
+            return Ok(());
+        }
+        self.space.meter().split();
+        // SAFETY: the rest lies in the block and is large enough for one.
+        let left = unsafe { block.plus(need) };
+        let cut = Header::used(left.address(), rest, true);
+        left.set_header(cut);
+        self.release(left, cut)?;
+        block.set_header(Header::used(block.address(), need, header.previous_used()));
+        self.space.used_bytes -= rest;
+        Ok(())
+    }
+
+    /// Grows a block into the free one of `next_free` bytes behind it.
+    fn take_next(&mut self, block: Block, header: Header, next: Block, next_free: usize, need: usize) {
+        self.policy.remove(&self.space, next, next_free);
+        let has = header.size();
+        let size = self.settle(block, has + next_free, need, header.previous_used());
+        self.space.used_bytes += size - has;
+    }
+
+    /// Moves a block's contents down into the free block before it, and grows it into the free one of `next_free` bytes
+    /// behind it.
+    fn move_down(&mut self, previous: Block, block: Block, header: Header, next_free: usize, need: usize) {
+        let has = header.size();
+        let front = block.address() - previous.address();
+        self.policy.remove(&self.space, previous, front);
+        if next_free != 0 {
+            // SAFETY: behind the block there is the free one.
+            let next = unsafe { block.plus(has) };
+            self.policy.remove(&self.space, next, next_free);
+        }
+        block.set_header(header.stale());
+        // SAFETY: both ranges lie in the blocks that are joined here.
+        unsafe { ptr::copy(block.payload().as_ptr(), previous.payload().as_ptr(), has - WORD) };
+        let size = self.settle(previous, front + has + next_free, need, true);
+        self.space.used_bytes += size - has;
+    }
+}

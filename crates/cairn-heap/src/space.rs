@@ -1,0 +1,312 @@
+//! The memory of a heap: its segments, and the way from a number to a block.
+//!
+//! ```text
+//!  a segment: memory that the source gave in one piece or in pieces that touch
+//!  │ record: next, stop, end │  │ block │ block │ block ......... │ block │ mark │ (less than the alignment) │
+//!  ▲ segment                    ▲ first                                    ▲ stop                            ▲ end
+//! ```
+//! # Invariants
+//! - Blocks tile a segment: the first begins at `first`, each next one where the one before ends, the last ends at `stop`, and the
+//!   header of `stop` is the mark (size 0, used).
+//! - A free block's neighbours are used (unless the heap defers coalescing: then they may wait, which counts as used).
+//! - Segments are linked in the order in which they came, which is that of their addresses.
+//! - `base <= p < base + WINDOW` for each address of the heap, so a link of 32 bits reaches every block. Link 0 is none: at `base` lies a
+//!   segment's record.
+
+use core::marker::PhantomData;
+
+use crate::block::{Block, round_down, round_up, word};
+use crate::config::Config;
+use crate::fault::Fault;
+use crate::header::{Header, WORD};
+use crate::meter::Meter;
+
+/// The memory of a heap, as its policy sees it.
+#[derive(Debug)]
+pub struct Space<C: Config> {
+    /// What links count from.
+    base: usize,
+    /// Where the first segment's blocks begin and the last one's end.
+    low: usize,
+    high: usize,
+    first: Option<Segment>,
+    last: Option<Segment>,
+    pub(crate) extent: usize,
+    pub(crate) used_blocks: usize,
+    pub(crate) used_bytes: usize,
+    meter: C::Meter,
+    config: PhantomData<fn() -> C>,
+}
+
+/// A segment, by the address of its record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Segment(usize);
+
+/// Words of a segment's record: the next segment or 0, `stop`, `end`.
+const RECORD: usize = 3 * WORD;
+
+impl Segment {
+    fn get(self, index: usize) -> usize {
+        // SAFETY: a `Segment` is made only for memory that begins with a record (`Space::add_segment`).
+        unsafe { word(self.0 + index * WORD).read() }
+    }
+
+    fn set(self, index: usize, to: usize) {
+        // SAFETY: as for `get`.
+        unsafe { word(self.0 + index * WORD).write(to) }
+    }
+
+    /// The segment that came after this one.
+    pub(crate) fn next(self) -> Option<Segment> {
+        Some(self.get(0)).filter(|&next| next != 0).map(Segment)
+    }
+
+    /// Where the blocks end: the payload address of the mark.
+    pub(crate) fn stop(self) -> usize {
+        self.get(1)
+    }
+
+    /// Where the source's memory ends.
+    pub(crate) fn end(self) -> usize {
+        self.get(2)
+    }
+
+    /// Where the source's memory begins, or up to the alignment less one behind.
+    pub(crate) fn start(self) -> usize {
+        self.0
+    }
+
+    /// Where the blocks begin.
+    pub(crate) fn first<C: Config>(self) -> usize {
+        round_up(self.0 + RECORD + WORD, C::ALIGN)
+    }
+}
+
+impl<C: Config> Space<C> {
+    /// Bytes that a new segment needs beside its blocks, at most.
+    pub(crate) const SEGMENT_COST: usize = RECORD + WORD + 3 * C::ALIGN;
+
+    const ALIGN_SHIFT: u32 = C::ALIGN.trailing_zeros();
+
+    /// The greatest distance from `base` that a link can express, in bytes.
+    pub(crate) const WINDOW: usize = if usize::BITS > 32 + Self::ALIGN_SHIFT {
+        1usize.wrapping_shl(32 + Self::ALIGN_SHIFT)
+    } else {
+        usize::MAX
+    };
+
+    pub(crate) const fn new() -> Self {
+        Self {
+            base: 0,
+            low: 0,
+            high: 0,
+            first: None,
+            last: None,
+            extent: 0,
+            used_blocks: 0,
+            used_bytes: 0,
+            meter: C::Meter::NEW,
+            config: PhantomData,
+        }
+    }
+
+    /// What counts the heap's work.
+    #[inline]
+    pub fn meter(&self) -> &C::Meter {
+        &self.meter
+    }
+
+    /// Tells the meter that a search looks at a block.
+    #[inline]
+    pub fn step(&self) {
+        self.meter.step();
+    }
+
+    /// The block that a link leads to.
+    #[inline]
+    pub(crate) fn follow(&self, link: u32) -> Option<Block> {
+        // SAFETY: links that are not 0 are written by `link_to`, for blocks of the free index.
+        (link != 0).then(|| unsafe { Block::at(self.base + ((link as usize) << Self::ALIGN_SHIFT)) })
+    }
+
+    /// The link that leads to a block.
+    #[inline]
+    pub(crate) fn link_to(&self, block: Option<Block>) -> u32 {
+        block.map_or(0, |block| ((block.address() - self.base) >> Self::ALIGN_SHIFT) as u32)
+    }
+
+    /// The segments, in order.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = Segment> {
+        core::iter::successors(self.first, |segment| segment.next())
+    }
+
+    /// The segment that can grow.
+    pub(crate) fn last_segment(&self) -> Option<Segment> {
+        self.last
+    }
+
+    /// Whether the last segment's blocks end at `address`.
+    #[inline]
+    pub(crate) fn ends_at(&self, address: usize) -> bool {
+        address == self.high
+    }
+
+    /// Whether an address lies where blocks are: there is a word of the heap in front of it.
+    #[inline]
+    pub(crate) fn holds(&self, address: usize) -> bool {
+        let inside = address.wrapping_sub(self.low) < self.high - self.low;
+        inside && (self.first == self.last || self.segment_of(address).is_some())
+    }
+
+    /// The segment in whose range of blocks an address lies.
+    fn segment_of(&self, address: usize) -> Option<Segment> {
+        self.segments().find(|segment| (segment.first::<C>()..segment.stop()).contains(&address))
+    }
+
+    /// Whether a free block's header and footer stand where `block` says: the check for links that may be damaged.
+    pub fn is_free_block(&self, block: Block) -> bool {
+        let address = block.address();
+        if !address.is_multiple_of(C::ALIGN) {
+            return false;
+        }
+        let Some(segment) = self.segment_of(address) else { return false };
+        let header = block.header();
+        header.is_of(address) && !header.is_used() && header.size() <= segment.stop() - address
+    }
+
+    /// Whether `block` is a block of `size` bytes that waits to be coalesced.
+    pub(crate) fn is_waiting_block(&self, block: Block, size: usize) -> bool {
+        let address = block.address();
+        if !address.is_multiple_of(C::ALIGN) || self.segment_of(address).is_none() {
+            return false;
+        }
+        let header = block.header();
+        header.is_of(address) && header.is_waiting() && header.size() == size
+    }
+
+    /// The live block whose payload begins at `address`, and its header.
+    ///
+    /// This is the only way from an address of the program to a block. Everything before the check of the header is there to
+    /// read no memory that is not the heap's.
+    #[inline]
+    pub(crate) fn live_block(&self, address: usize) -> Result<(Block, Header), Fault> {
+        if self.holds(address) && address.is_multiple_of(C::ALIGN) {
+            // SAFETY: there is a word of the heap in front of the address. Whether it is a header is asked next.
+            let block = unsafe { Block::at(address) };
+            let header = block.header();
+            if header.is_of(address) && header.is_live() && self.is_size(header.size()) {
+                return Ok((block, header));
+            }
+        }
+        Err(self.diagnose_slow(address))
+    }
+
+    /// Whether a block can have this size. On 64 bits the header's check says more, but on 32 bits it is all there is.
+    #[inline]
+    fn is_size(&self, size: usize) -> bool {
+        usize::BITS > 32 || (size != 0 && size.is_multiple_of(C::ALIGN) && size <= self.high - self.low)
+    }
+
+    /// What is wrong with an address that is not a live block: the heap is walked from the segment's beginning.
+    #[cold]
+    fn diagnose_slow(&self, address: usize) -> Fault {
+        let Some(segment) = self.segment_of(address) else { return Fault::Foreign { address } };
+        let mut at = segment.first::<C>();
+        while at < segment.stop() {
+            // SAFETY: `at` is where a block begins, as long as the headers so far are whole; it is not behind `stop`.
+            let header = unsafe { Block::at(at) }.header();
+            let size = header.size();
+            if !header.is_of(at) || size == 0 || !size.is_multiple_of(C::ALIGN) || size > segment.stop() - at
+            {
+                return Fault::Corrupted { address, word: at - WORD };
+            }
+            if address < at + size {
+                return match (address == at, header.is_live()) {
+                    (true, true) => Fault::Corrupted { address, word: at - WORD },
+                    (true, false) => Fault::DoubleFree { address },
+                    _ if !address.is_multiple_of(C::ALIGN) => {
+                        if header.is_live() {
+                            Fault::Interior { address, block: at, size }
+                        } else {
+                            Fault::Misaligned { address, align: C::ALIGN }
+                        }
+                    }
+                    (false, true) => Fault::Interior { address, block: at, size },
+                    // Within a free block: it was joined with its neighbours, or the address never was a block.
+                    (false, false) => Fault::DoubleFree { address },
+                };
+            }
+            at += size;
+        }
+        Fault::Foreign { address }
+    }
+
+    /// Whether the memory `start..end` can belong to this heap: links must reach it.
+    pub(crate) fn reaches(&self, lowest: usize, end: usize) -> bool {
+        let base = if self.first.is_none() { round_down(lowest, C::ALIGN) } else { self.base };
+        end.checked_sub(base).is_some_and(|distance| distance < Self::WINDOW)
+    }
+
+    /// Makes a segment of fresh memory and gives its range of blocks, which holds none yet: its mark is written, what is before
+    /// it is for the caller to make a free block of. None if it is too small for a block of `smallest` bytes.
+    pub(crate) fn add_segment(
+        &mut self,
+        lowest: usize,
+        start: usize,
+        end: usize,
+        smallest: usize,
+    ) -> Option<(usize, usize)> {
+        let segment = Segment(round_up(start, C::ALIGN));
+        let stop = round_down(end, C::ALIGN);
+        let first = segment.first::<C>();
+        if stop < first + smallest {
+            return None;
+        }
+        segment.set(0, 0);
+        segment.set(2, end);
+        match self.last {
+            None => {
+                self.base = round_down(lowest, C::ALIGN);
+                self.low = first;
+                self.first = Some(segment);
+            }
+            Some(last) => last.set(0, segment.0),
+        }
+        self.last = Some(segment);
+        self.extent += end - start;
+        self.move_stop(segment, stop, true);
+        Some((first, stop))
+    }
+
+    /// The last segment now ends at `end`; its blocks end where they did.
+    pub(crate) fn move_end(&mut self, segment: Segment, end: usize) {
+        self.extent = self.extent + end - segment.end();
+        segment.set(2, end);
+    }
+
+    /// The last segment's blocks now end at `stop`; writes the mark.
+    pub(crate) fn move_stop(&mut self, segment: Segment, stop: usize, previous_used: bool) {
+        segment.set(1, stop);
+        self.high = stop;
+        // SAFETY: the word in front of `stop` is the segment's, behind all its blocks.
+        unsafe { Block::at(stop) }.set_header(Header::end(stop, previous_used));
+    }
+
+    /// Forgets the last segment, whose memory went back to the source whole.
+    pub(crate) fn drop_last(&mut self) {
+        let Some(last) = self.last else { return };
+        self.extent -= last.end() - last.start();
+        let before = self.segments().take_while(|&segment| segment != last).last();
+        self.last = before;
+        match before {
+            None => {
+                self.first = None;
+                (self.low, self.high) = (0, 0);
+            }
+            Some(before) => {
+                before.set(0, 0);
+                self.high = before.stop();
+            }
+        }
+    }
+}
