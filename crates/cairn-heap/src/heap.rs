@@ -326,8 +326,8 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             found.set_free(front);
             Block::at(address)
         };
-        self.policy.insert(&self.space, found, front);
         let taken = self.settle(block, size - front, need, false);
+        self.policy.insert(&self.space, found, front);
         self.space.used_blocks += 1;
         self.space.used_bytes += taken;
         Ok(block.payload())

@@ -70,7 +70,7 @@ pub unsafe trait Placement {
     /// Bytes of links in a free block: 4, 8 or 16.
     const NODE: usize;
 
-    /// A block has become free; its header says so already.
+    /// A block has become free; its header says so already, and all headers around it are whole.
     fn insert<C: Config>(&mut self, space: &Space<C>, block: Block, size: usize);
 
     /// A block of the index is about to be used, joined or given back. `size` is its size, as it was inserted.

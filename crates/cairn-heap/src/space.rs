@@ -292,11 +292,16 @@ impl<C: Config> Space<C> {
         unsafe { Block::at(stop) }.set_header(Header::end(stop, previous_used));
     }
 
-    /// Forgets the last segment, whose memory went back to the source whole.
-    pub(crate) fn drop_last(&mut self) {
-        let Some(last) = self.last else { return };
-        self.extent -= last.end() - last.start();
-        let before = self.segments().take_while(|&segment| segment != last).last();
+    /// Forgets the last segment, of `bytes` bytes, whose memory went back to the source whole.
+    pub(crate) fn drop_last(&mut self, bytes: usize) {
+        let mut before = None;
+        let mut at = self.first;
+        // The last one's record must not be read any more.
+        while let Some(segment) = at.filter(|_| at != self.last) {
+            before = at;
+            at = segment.next();
+        }
+        self.extent -= bytes;
         self.last = before;
         match before {
             None => {

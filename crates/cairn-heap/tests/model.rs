@@ -39,6 +39,9 @@ fn region(bytes: usize) -> Region {
     Region::new(Box::leak(vec![0xA5; bytes].into_boxed_slice()))
 }
 
+/// There is one program break, and no way to move it that other threads can't come between.
+static BREAK: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 macro_rules! policies {
     ($($name:ident: $policy:ty),* $(,)?) => {$(
         mod $name {
@@ -77,6 +80,7 @@ macro_rules! policies {
             #[cfg(all(feature = "os", not(miri)))]
             #[test]
             fn on_the_program_break() {
+                let _alone = BREAK.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
                 for seed in 0..8 {
                     run::<_, $policy, Standard>(Break::new(1 << 20), seed);
                     run::<_, $policy, Align8>(Break::new(300_000), seed);

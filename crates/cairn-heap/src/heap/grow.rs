@@ -118,6 +118,9 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         }
         if let Some((block, size)) = tail {
             self.policy.remove(&self.space, block, size);
+            // SAFETY: the mark is there. It comes to lie inside of the free block, and must not look like one itself.
+            let mark = unsafe { Block::at(old_stop) };
+            mark.set_header(mark.header().stale());
         }
         self.space.move_stop(last, stop, false);
         // SAFETY: from the last free block, or where the mark was, to where it is now.
@@ -144,15 +147,21 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         // A segment without blocks goes back with its record.
         let whole = start == last.first::<C>();
         let from = if whole { last.start() } else { start };
+        // SAFETY: the mark is there.
+        let mark = unsafe { Block::at(last.stop()) };
+        let header = mark.header();
+        // What the source gives again one day must not look like a block.
+        mark.set_header(header.stale());
         // SAFETY: behind `from` there is the free block, the mark, and bytes that nobody uses.
         let taken = unsafe { self.source.shrink(end, end - from) };
         if !taken {
+            mark.set_header(header);
             self.policy.insert(&self.space, block, size);
             return;
         }
         self.space.meter().shrink();
         if whole {
-            self.space.drop_last();
+            self.space.drop_last(end - from);
         } else {
             self.space.move_end(last, start);
             self.space.move_stop(last, start, true);
