@@ -2,10 +2,12 @@
 
 use std::alloc::Layout;
 use std::ptr::NonNull;
+use std::time::Instant;
 
 use cairn_heap::Error;
 
-use crate::policies::AnyHeap;
+use super::{Complaint, Options, Stop};
+use crate::policies::{AnyHeap, Memory, Policy, Setup};
 use crate::trace::{Op, Trace};
 
 /// The block of each id and the bytes it was asked for.
@@ -61,4 +63,29 @@ pub(crate) fn race<H: AnyHeap + ?Sized>(
         }
     }
     Ok(())
+}
+
+/// The seconds of the fastest of several runs, and how many there were.
+pub(super) fn fastest(
+    trace: &Trace,
+    policy: &Policy,
+    setup: Setup,
+    memory: &Memory,
+    options: &Options,
+) -> Result<(f64, u32), Stop> {
+    let mut slots = Slots::new(trace);
+    let begun = Instant::now();
+    let mut fastest = f64::INFINITY;
+    for round in 1.. {
+        slots.clear();
+        let mut heap = policy.make_plain(setup, memory);
+        let start = Instant::now();
+        let done = heap.race(&trace.ops, &mut slots);
+        fastest = fastest.min(start.elapsed().as_secs_f64());
+        done.map_err(|(number, error)| Stop::at(trace, number, Complaint::Refused(error)))?;
+        if round >= options.rounds || begun.elapsed().as_secs_f64() >= options.seconds {
+            return Ok((fastest, round));
+        }
+    }
+    unreachable!("the rounds are counted")
 }
