@@ -49,6 +49,8 @@ pub enum Invariant {
     IndexBalance,
     /// Each free block is in the free index exactly once.
     IndexComplete,
+    /// The top is the free block at the end of the last segment, and there is none if the last block is used.
+    Top,
     /// Each waiting block is in the list of its size exactly once, and nothing else is.
     Waiting,
     /// The counted blocks and bytes add up.
@@ -76,6 +78,7 @@ impl Invariant {
             Invariant::IndexBitmap => "the bitmap is wrong about which bins have blocks",
             Invariant::IndexBalance => "the tree is out of balance, or a height is wrong",
             Invariant::IndexComplete => "a free block is not in the free index",
+            Invariant::Top => "the top of the heap is not the free block at its end",
             Invariant::Waiting => {
                 "a block that waits to be coalesced is not in the list of its size exactly once"
             }
@@ -261,7 +264,18 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     }
 
     fn check_index(&self, totals: &Totals) -> Result<(), Violation> {
-        let (mut blocks, mut bytes) = (0, 0);
+        let top = self.space.top();
+        let top_size = self.space.top_size();
+        // The walk over the blocks has been through: the mark is sound, and a free block before it has its footer.
+        if let Some(last) = self.space.last_segment() {
+            // SAFETY: the mark is there.
+            let mark = unsafe { Block::at(last.stop()) };
+            let before = if mark.header().previous_used() { None } else { self.previous(mark) };
+            if before != top {
+                return Err(Violation::at(Invariant::Top, before.unwrap_or(mark)));
+            }
+        }
+        let (mut blocks, mut bytes) = (usize::from(top.is_some()), top_size);
         self.policy.audit(&self.space, &mut |block, _| {
             blocks += 1;
             bytes += block.header().size();

@@ -36,12 +36,17 @@ pub struct Entry {
     pub address: usize,
     /// The block's size in bytes.
     pub size: usize,
-    /// The number of its list or bin; 0 where there is one.
+    /// The number of its list or bin; 0 where there is one; [`Entry::TOP`] for the heap's top.
     pub list: usize,
     /// The address of its parent, in a tree.
     pub parent: Option<usize>,
     /// Levels below the root, in a tree.
     pub level: usize,
+}
+
+impl Entry {
+    /// The list of the heap's top, the free block at its end, which is taken when nothing else fits.
+    pub const TOP: usize = usize::MAX;
 }
 
 /// The blocks of a heap, in the order of their addresses. It ends early where a header has been overwritten;
@@ -93,5 +98,9 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         let _ = self.policy.audit(&self.space, &mut |block, Place { list, parent, level }| {
             visit(Entry { address: block.address(), size: block.header().size(), list, parent, level });
         });
+        if let Some(top) = self.space.top() {
+            let (address, size) = (top.address(), self.space.top_size());
+            visit(Entry { address, size, list: Entry::TOP, parent: None, level: 0 });
+        }
     }
 }

@@ -155,13 +155,14 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             if C::COALESCE == Coalesce::Deferred { self.waiting.take(&self.space, need) } else { None };
         let (block, size) = match waited {
             Some(block) => (block, need),
-            None => {
-                let found = match self.find(need) {
-                    Some(block) => block,
-                    None => self.make_room_slow(need)?,
-                };
-                self.cut(found, need)
-            }
+            None => match self.find(need) {
+                Some(block) => self.cut(block, need),
+                None if self.space.top_size() >= need => self.cut_top(need),
+                None => match self.make_room_slow(need)? {
+                    Some(block) => self.cut(block, need),
+                    None => self.cut_top(need),
+                },
+            },
         };
         self.space.used_blocks += 1;
         self.space.used_bytes += size;
@@ -180,8 +181,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     fn cut(&mut self, found: Block, need: usize) -> (Block, usize) {
         let size = found.header().size();
         let rest = size - need;
-        // The mean forgets with a half-life of some 40 requests.
-        self.mean = self.mean - (self.mean >> 6) + (need >> 6);
+        let is_large = self.is_large(need);
         self.policy.remove(&self.space, found, size);
         if rest < Self::SPLIT_MIN {
             found.set_header(Header::used(found.address(), size, true));
@@ -189,7 +189,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             return (found, size);
         }
         self.space.meter().split();
-        if C::CARVE == Carve::BySize && need > self.mean {
+        if is_large {
             // SAFETY: both parts lie in the block that was found, and each is large enough for a block.
             let taken = unsafe {
                 found.set_free(rest);
@@ -207,6 +207,77 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             unsafe { left.set_free(rest) };
             self.policy.insert(&self.space, left, rest);
             (found, need)
+        }
+    }
+
+    /// The same from the top, which has at least `need` bytes and is in no index.
+    #[inline]
+    fn cut_top(&mut self, need: usize) -> (Block, usize) {
+        let size = self.space.top_size();
+        let rest = size - need;
+        let is_large = self.is_large(need);
+        // SAFETY: its size is not 0, so the top is a block.
+        let top = unsafe { Block::at(self.space.end() - size) };
+        if rest < Self::SPLIT_MIN {
+            top.set_header(Header::used(top.address(), size, true));
+            self.tell_next(top, size, true);
+            self.space.clear_top();
+            return (top, size);
+        }
+        self.space.meter().split();
+        if is_large {
+            // SAFETY: both parts lie in the top, and each is large enough for a block.
+            let taken = unsafe {
+                top.set_free(rest);
+                top.plus(rest)
+            };
+            taken.set_header(Header::used(taken.address(), need, false));
+            self.tell_next(taken, need, true);
+            self.space.clear_top();
+            self.policy.insert(&self.space, top, rest);
+            (taken, need)
+        } else {
+            top.set_header(Header::used(top.address(), need, true));
+            // SAFETY: as above.
+            let left = unsafe { top.plus(need) };
+            // SAFETY: as above.
+            unsafe { left.set_free(rest) };
+            self.space.set_top(left.address());
+            (top, need)
+        }
+    }
+
+    /// Whether a block of `need` bytes is cut from the high end. Asked once for each request: the mean learns from it, and forgets
+    /// with a half-life of some 40 requests.
+    #[inline]
+    fn is_large(&mut self, need: usize) -> bool {
+        if C::CARVE == Carve::Low {
+            return false;
+        }
+        if self.mean == 0 {
+            self.mean = need;
+        }
+        self.mean = self.mean - (self.mean >> 6) + (need >> 6);
+        need > self.mean
+    }
+
+    /// Puts a free block where it belongs: it is the top, or it goes into the index.
+    #[inline]
+    fn index_insert(&mut self, block: Block, size: usize) {
+        if self.space.ends_at(block.address() + size) {
+            self.space.set_top(block.address());
+        } else {
+            self.policy.insert(&self.space, block, size);
+        }
+    }
+
+    /// Takes a free block from where it is: it is the top, or in the index.
+    #[inline]
+    fn index_remove(&mut self, block: Block, size: usize) {
+        if self.space.ends_at(block.address() + size) {
+            self.space.clear_top();
+        } else {
+            self.policy.remove(&self.space, block, size);
         }
     }
 
@@ -250,19 +321,19 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         } else {
             let next_size = next_header.size();
             self.space.meter().coalesce();
-            self.policy.remove(&self.space, next, next_size);
+            self.index_remove(next, next_size);
             size += next_size;
         }
         // SAFETY: the range consists of blocks that are no more.
         unsafe { start.set_free(size) };
-        self.policy.insert(&self.space, start, size);
-        self.trim(start, size);
+        self.index_insert(start, size);
+        self.trim();
         Ok(())
     }
 
     /// The free block before a block whose header says that there is one; none if footer and header there don't agree.
     #[inline]
-    fn previous(&self, block: Block) -> Option<Block> {
+    pub(crate) fn previous(&self, block: Block) -> Option<Block> {
         // SAFETY: the header says that the block before is free.
         let size = unsafe { block.footer_before() };
         let address = block.address().checked_sub(size)?;
@@ -284,16 +355,17 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         }
     }
 
-    /// A free block for a request that found none.
+    /// Room for a request that found none: a block of the index, or (none) the top, which now is large enough.
     #[cold]
-    fn make_room_slow(&mut self, need: usize) -> Result<Block, Error> {
+    fn make_room_slow(&mut self, need: usize) -> Result<Option<Block>, Error> {
         if C::COALESCE == Coalesce::Deferred && self.waiting.bytes() > 0 {
             self.join_waiting_slow();
-            if let Some(block) = self.find(need) {
-                return Ok(block);
+            let found = self.find(need);
+            if found.is_some() || self.space.top_size() >= need {
+                return Ok(found);
             }
         }
-        self.grow_slow(need)
+        self.grow_slow(need).map(|()| None)
     }
 
     /// A block at a multiple of `align`, which is greater than the heap's own alignment.
@@ -303,24 +375,24 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         // whole block remains.
         let most = need.checked_add(align + Self::SMALLEST).filter(|&most| most < Space::<C>::WINDOW);
         let most = most.ok_or(Error::TooLarge)?;
-        let found = match self.find(most) {
-            Some(block) => block,
-            None => self.make_room_slow(most)?,
-        };
+        let mut found = self.find(most);
+        if found.is_none() && self.space.top_size() < most {
+            found = self.make_room_slow(most)?;
+        }
+        let found = found.or(self.space.top()).ok_or(Error::OutOfMemory)?;
         let size = found.header().size();
         let mut address = round_up(found.address(), align);
         while address != found.address() && address - found.address() < Self::SMALLEST {
             address += align;
         }
         let front = address - found.address();
+        self.index_remove(found, size);
+        self.space.used_blocks += 1;
         if front == 0 {
-            let (block, size) = self.cut_low(found, need);
-            self.space.used_blocks += 1;
-            self.space.used_bytes += size;
-            return Ok(block.payload());
+            self.space.used_bytes += self.settle(found, size, need, true);
+            return Ok(found.payload());
         }
         self.space.meter().split();
-        self.policy.remove(&self.space, found, size);
         // SAFETY: `front` is at least the smallest block's size, and what follows has at least `need` bytes.
         let block = unsafe {
             found.set_free(front);
@@ -328,16 +400,8 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         };
         let taken = self.settle(block, size - front, need, false);
         self.policy.insert(&self.space, found, front);
-        self.space.used_blocks += 1;
         self.space.used_bytes += taken;
         Ok(block.payload())
-    }
-
-    /// As [`cut`](Self::cut), from the low end.
-    fn cut_low(&mut self, found: Block, need: usize) -> (Block, usize) {
-        let size = found.header().size();
-        self.policy.remove(&self.space, found, size);
-        (found, self.settle(found, size, need, true))
     }
 
     /// Makes a used block of `need` bytes at the beginning of a range of `size` bytes that is in no index, and a free one of the
@@ -356,7 +420,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         // SAFETY: as above.
         unsafe { left.set_free(rest) };
         self.tell_next(left, rest, false);
-        self.policy.insert(&self.space, left, rest);
+        self.index_insert(left, rest);
         need
     }
 }

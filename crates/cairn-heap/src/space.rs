@@ -10,6 +10,8 @@
 //!   header of `stop` is the mark (size 0, used).
 //! - A free block's neighbours are used (unless the heap defers coalescing: then they may wait, which counts as used).
 //! - Segments are linked in the order in which they came, which is that of their addresses.
+//! - The top is the free block at the end of the last segment, if the last block is free. It is in no policy's index: it is taken when
+//!   nothing else fits, so that the heap's upper end stays free to grow, and to be given back.
 //! - `base <= p < base + WINDOW` for each address of the heap, so a link of 32 bits reaches every block. Link 0 is none: at `base` lies a
 //!   segment's record.
 
@@ -29,6 +31,8 @@ pub struct Space<C: Config> {
     /// Where the first segment's blocks begin and the last one's end.
     low: usize,
     high: usize,
+    /// Where the top begins, the free block at the end of the last segment; `high`, if there is none.
+    top: usize,
     first: Option<Segment>,
     last: Option<Segment>,
     pub(crate) extent: usize,
@@ -100,6 +104,7 @@ impl<C: Config> Space<C> {
             base: 0,
             low: 0,
             high: 0,
+            top: 0,
             first: None,
             last: None,
             extent: 0,
@@ -143,6 +148,37 @@ impl<C: Config> Space<C> {
     /// The segment that can grow.
     pub(crate) fn last_segment(&self) -> Option<Segment> {
         self.last
+    }
+
+    /// Where the last segment's blocks end.
+    #[inline]
+    pub(crate) fn end(&self) -> usize {
+        self.high
+    }
+
+    /// The size of the top in bytes; 0, if there is none.
+    #[inline]
+    pub(crate) fn top_size(&self) -> usize {
+        self.high - self.top
+    }
+
+    /// The top, if there is one.
+    #[inline]
+    pub(crate) fn top(&self) -> Option<Block> {
+        // SAFETY: the top is a block whenever its size is not 0.
+        (self.top != self.high).then(|| unsafe { Block::at(self.top) })
+    }
+
+    /// The top now begins at `address`: at a free block that ends at the last segment's mark, or at that mark.
+    #[inline]
+    pub(crate) fn set_top(&mut self, address: usize) {
+        self.top = address;
+    }
+
+    /// There is no top.
+    #[inline]
+    pub(crate) fn clear_top(&mut self) {
+        self.top = self.high;
     }
 
     /// Whether the last segment's blocks end at `address`.
@@ -284,10 +320,11 @@ impl<C: Config> Space<C> {
         segment.set(2, end);
     }
 
-    /// The last segment's blocks now end at `stop`; writes the mark.
+    /// The last segment's blocks now end at `stop`; writes the mark. There is no top, until the caller makes one.
     pub(crate) fn move_stop(&mut self, segment: Segment, stop: usize, previous_used: bool) {
         segment.set(1, stop);
         self.high = stop;
+        self.top = stop;
         // SAFETY: the word in front of `stop` is the segment's, behind all its blocks.
         unsafe { Block::at(stop) }.set_header(Header::end(stop, previous_used));
     }
@@ -306,11 +343,12 @@ impl<C: Config> Space<C> {
         match before {
             None => {
                 self.first = None;
-                (self.low, self.high) = (0, 0);
+                (self.low, self.high, self.top) = (0, 0, 0);
             }
             Some(before) => {
                 before.set(0, 0);
                 self.high = before.stop();
+                self.top = self.high;
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The heap's upper end: taking memory from the source, and giving it back.
 
-use crate::block::{Block, round_up};
+use crate::block::{Block, round_down, round_up};
 use crate::config::Config;
 use crate::fault::Error;
 use crate::heap::Heap;
@@ -10,77 +10,50 @@ use crate::source::Source;
 use crate::space::{Segment, Space};
 
 impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
-    /// A free block of at least `need` bytes, which no block of the index has, from the source.
+    /// Makes the top at least `need` bytes large.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`]. The heap may have grown nevertheless: the pieces that came stay in it as free blocks.
     #[cold]
-    pub(super) fn grow_slow(&mut self, need: usize) -> Result<Block, Error> {
+    pub(super) fn grow_slow(&mut self, need: usize) -> Result<(), Error> {
         // Each turn the source gives something, or the loop ends.
-        loop {
-            // A policy with constant time may have passed over the last block though it is large enough.
-            if let Some((tail, _)) = self.tail().filter(|&(_, size)| size >= need) {
-                return Ok(tail);
-            }
-            let least = self.missing(need);
-            let step = C::GROW_MIN.max(self.space.extent >> C::GROW_SHIFT);
-            self.take_piece(least, round_up(least.max(step), C::ALIGN))?;
+        while self.space.top_size() < need {
+            let missing =
+                if self.is_contiguous() { self.missing(need) } else { need + Space::<C>::SEGMENT_COST };
+            self.take_piece(missing)?;
         }
+        Ok(())
     }
 
-    /// Lets the last block grow in place: true if `block`, the last one, now has `need` bytes behind it as one free block and
-    /// itself. No block of the index is touched if not.
-    pub(super) fn extend_last(&mut self, missing: usize) -> bool {
-        let contiguous = |heap: &mut Self| {
-            let position = heap.source.position();
-            heap.space.last_segment().is_some_and(|last| position == Some(last.end()))
-        };
+    /// Lets the last block grow in place: true if behind it there now is a top of at least `need` bytes.
+    pub(super) fn extend_last(&mut self, need: usize) -> bool {
         // A piece may be smaller than what is missing; the next one then follows it.
-        while contiguous(self) {
-            let tail = self.tail();
-            let has = tail.map_or(0, |(_, size)| size);
-            if has >= missing && has > 0 {
-                return true;
-            }
-            let least = (missing - has).max(if has == 0 { Self::SMALLEST } else { C::ALIGN });
-            let step = C::GROW_MIN.max(self.space.extent >> C::GROW_SHIFT);
-            let wish = round_up(least.max(step), C::ALIGN);
-            if self.take_piece(least, wish).is_err() {
+        while self.space.top_size() < need {
+            if !self.is_contiguous() || self.take_piece(self.missing(need)).is_err() {
                 return false;
             }
         }
-        false
+        true
     }
 
-    /// The free block at the end of the last segment, if the last block is free.
-    pub(super) fn tail(&self) -> Option<(Block, usize)> {
-        let last = self.space.last_segment()?;
-        // SAFETY: the mark is there.
-        let mark = unsafe { Block::at(last.stop()) };
-        if mark.header().previous_used() {
-            return None;
-        }
-        let block = self.previous(mark)?;
-        Some((block, last.stop() - block.address()))
-    }
-
-    /// Bytes to ask of the source so that the last free block has `need` bytes: only what is missing, if the next piece will
-    /// touch it.
-    fn missing(&mut self, need: usize) -> usize {
+    /// Whether the next piece will touch the last segment, as far as one can know.
+    fn is_contiguous(&mut self) -> bool {
         let position = self.source.position();
-        match self.space.last_segment() {
-            Some(last) if position == Some(last.end()) => {
-                let tail = self.tail().map_or(0, |(_, size)| size);
-                // Up to the alignment less one of the bytes behind the mark are there already.
-                let missing = if tail == 0 { need } else { need - tail.min(need - C::ALIGN) };
-                round_up(missing, C::ALIGN)
-            }
-            _ => need + Space::<C>::SEGMENT_COST,
-        }
+        self.space.last_segment().is_some_and(|last| position == Some(last.end()))
     }
 
-    /// Takes one piece of memory into the heap: as a free block at its end, or as part of the one that is there.
-    fn take_piece(&mut self, least: usize, wish: usize) -> Result<(), Error> {
+    /// What the top lacks of `need` bytes, if the next piece touches it. Up to the alignment less one of it may be there already.
+    fn missing(&self, need: usize) -> usize {
+        let least =
+            if self.space.top_size() == 0 { need.max(Self::SMALLEST) } else { need - self.space.top_size() };
+        round_up(least, C::ALIGN)
+    }
+
+    /// Takes one piece of memory into the heap, at least `least` bytes if the source has them: as its top, or as part of the top that
+    /// is there.
+    fn take_piece(&mut self, least: usize) -> Result<(), Error> {
+        let step = C::GROW_MIN.max(self.space.extent >> C::GROW_SHIFT);
+        let wish = round_up(least.max(step), C::ALIGN);
         let lowest = self.source.lowest().ok_or(Error::OutOfMemory)?;
         let piece = self.source.grow(least, wish).ok_or(Error::OutOfMemory)?;
         if !self.space.reaches(lowest, piece.end) {
@@ -89,61 +62,66 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             return Err(Error::OutOfMemory);
         }
         self.space.meter().grow();
-        if let Some(last) = self.space.last_segment().filter(|last| last.end() == piece.start) {
-            self.extend(last, piece.end);
-            return Ok(());
+        match self.space.last_segment().filter(|last| last.end() == piece.start) {
+            Some(last) => self.extend(last, piece.end),
+            None => self.begin_segment(lowest, piece.start, piece.end),
         }
-        let Some((first, stop)) = self.space.add_segment(lowest, piece.start, piece.end, Self::SMALLEST)
-        else {
-            return Ok(());
-        };
-        // SAFETY: the range is the new segment's, behind its record and in front of its mark.
-        let block = unsafe { Block::at(first) };
-        // SAFETY: as above; it has at least the smallest block's size.
-        unsafe { block.set_free(stop - first) };
-        self.tell_next(block, stop - first, false);
-        self.policy.insert(&self.space, block, stop - first);
         Ok(())
     }
 
-    /// Extends the last segment to `end`: what is new becomes a free block, or part of the last one if that is free.
+    /// Makes a segment of `start..end`, and its blocks the top. The old top goes into the index.
+    fn begin_segment(&mut self, lowest: usize, start: usize, end: usize) {
+        let old_top = self.space.top().map(|top| (top, self.space.top_size()));
+        let Some((first, stop)) = self.space.add_segment(lowest, start, end, Self::SMALLEST) else {
+            return;
+        };
+        if let Some((top, size)) = old_top {
+            self.policy.insert(&self.space, top, size);
+        }
+        self.make_top(first, stop);
+    }
+
+    /// Extends the last segment to `end`: what is new becomes the top, or part of it.
     fn extend(&mut self, last: Segment, end: usize) {
         let old_stop = last.stop();
-        let stop = end & !(C::ALIGN - 1);
+        let stop = round_down(end, C::ALIGN);
         self.space.move_end(last, end);
-        let tail = self.tail();
-        let start = tail.map_or(old_stop, |(block, _)| block.address());
+        let start = self.space.top().map_or(old_stop, Block::address);
         if stop == old_stop || stop - start < Self::SMALLEST {
             return;
         }
-        if let Some((block, size)) = tail {
-            self.policy.remove(&self.space, block, size);
-            // SAFETY: the mark is there. It comes to lie inside of the free block, and must not look like one itself.
+        if start != old_stop {
+            // SAFETY: the mark is there. It comes to lie inside of the top, and must not look like a block itself.
             let mark = unsafe { Block::at(old_stop) };
             mark.set_header(mark.header().stale());
         }
         self.space.move_stop(last, stop, false);
-        // SAFETY: from the last free block, or where the mark was, to where it is now.
-        let block = unsafe { Block::at(start) };
-        // SAFETY: as above.
-        unsafe { block.set_free(stop - start) };
-        self.policy.insert(&self.space, block, stop - start);
+        self.make_top(start, stop);
     }
 
-    /// Gives the top of the heap back to the source if `block`, which is free and in the index, is the last one and large enough.
+    /// Makes `start..stop` the top: memory of the last segment in front of its mark, without blocks.
+    fn make_top(&mut self, start: usize, stop: usize) {
+        // SAFETY: the range is the last segment's, behind its record or a used block.
+        let top = unsafe { Block::at(start) };
+        // SAFETY: as above; it has at least the smallest block's size.
+        unsafe { top.set_free(stop - start) };
+        self.tell_next(top, stop - start, false);
+        self.space.set_top(start);
+    }
+
+    /// Gives the top back to the source if it is large enough.
     #[inline]
-    pub(super) fn trim(&mut self, block: Block, size: usize) {
-        let enough = size >= C::TRIM_MIN && (C::TRIM_MIN == 0 || size >= self.space.extent / 8);
-        if enough && self.space.ends_at(block.address() + size) {
-            self.trim_slow(block, size);
+    pub(super) fn trim(&mut self) {
+        let size = self.space.top_size();
+        if size >= C::TRIM_MIN.max(1) && (C::TRIM_MIN == 0 || size >= self.space.extent / 8) {
+            self.trim_slow();
         }
     }
 
     #[cold]
-    fn trim_slow(&mut self, block: Block, size: usize) {
-        let Some(last) = self.space.last_segment() else { return };
-        let (start, end) = (block.address(), last.end());
-        self.policy.remove(&self.space, block, size);
+    fn trim_slow(&mut self) {
+        let (Some(last), Some(top)) = (self.space.last_segment(), self.space.top()) else { return };
+        let (start, end) = (top.address(), last.end());
         // A segment without blocks goes back with its record.
         let whole = start == last.first::<C>();
         let from = if whole { last.start() } else { start };
@@ -152,19 +130,34 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         let header = mark.header();
         // What the source gives again one day must not look like a block.
         mark.set_header(header.stale());
-        // SAFETY: behind `from` there is the free block, the mark, and bytes that nobody uses.
+        // SAFETY: behind `from` there is the top, the mark, and bytes that nobody uses.
         let taken = unsafe { self.source.shrink(end, end - from) };
         if !taken {
             mark.set_header(header);
-            self.policy.insert(&self.space, block, size);
             return;
         }
         self.space.meter().shrink();
         if whole {
             self.space.drop_last(end - from);
+            self.adopt_top();
         } else {
             self.space.move_end(last, start);
             self.space.move_stop(last, start, true);
+        }
+    }
+
+    /// The last segment is gone: if the one before ends with a free block, that is the top now.
+    fn adopt_top(&mut self) {
+        let Some(last) = self.space.last_segment() else { return };
+        // SAFETY: the mark is there.
+        let mark = unsafe { Block::at(last.stop()) };
+        if mark.header().previous_used() {
+            return;
+        }
+        // A damaged footer leaves the block in the index, which the audit will name.
+        if let Some(block) = self.previous(mark) {
+            self.policy.remove(&self.space, block, last.stop() - block.address());
+            self.space.set_top(block.address());
         }
     }
 }

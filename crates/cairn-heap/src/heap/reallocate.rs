@@ -15,8 +15,8 @@ use crate::source::Source;
 impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     /// Changes a block's size to `size` bytes; `layout` is what it was allocated with. The contents are kept up to the lesser of
     /// both sizes. In this order: the block is large enough (what is left over becomes free); the next block is free and large
-    /// enough; the block before is, with the next one, and the contents move down; the block is the last one, and the heap grows by
-    /// what is missing; a new block.
+    /// enough; the block is the last one, and the heap grows by what is missing; the block before is free and large enough,
+    /// together with the next one, and the contents move down; a new block.
     ///
     /// # Errors
     /// As [`allocate`](Self::allocate), and the [`Fault`] if `payload` is not a live block. The old block is intact and
@@ -49,6 +49,16 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             self.take_next(block, header, next, next_free, need);
             return Ok(payload);
         }
+        let mut next_free = next_free;
+        if self.space.ends_at(next.address() + next_free) {
+            let extended = self.extend_last(need - has);
+            // A little may have come even if not enough did.
+            next_free = self.space.top_size();
+            if extended {
+                self.take_next(block, header, next, next_free, need);
+                return Ok(payload);
+            }
+        }
         let movable = layout.align() <= C::ALIGN && !header.previous_used();
         if movable
             && let Some(previous) = self.previous(block)
@@ -56,11 +66,6 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         {
             self.move_down(previous, block, header, next_free, need);
             return Ok(previous.payload());
-        }
-        if self.space.ends_at(next.address() + next_free) && self.extend_last(need - has) {
-            let next_free = next.header().size();
-            self.take_next(block, header, next, next_free, need);
-            return Ok(payload);
         }
         // SAFETY: the layout's alignment is one, and `block_size` refused what is too large for a layout.
         let layout = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
@@ -92,7 +97,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
 
     /// Grows a block into the free one of `next_free` bytes behind it.
     fn take_next(&mut self, block: Block, header: Header, next: Block, next_free: usize, need: usize) {
-        self.policy.remove(&self.space, next, next_free);
+        self.index_remove(next, next_free);
         let has = header.size();
         let size = self.settle(block, has + next_free, need, header.previous_used());
         self.space.used_bytes += size - has;
@@ -107,7 +112,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         if next_free != 0 {
             // SAFETY: behind the block there is the free one.
             let next = unsafe { block.plus(has) };
-            self.policy.remove(&self.space, next, next_free);
+            self.index_remove(next, next_free);
         }
         block.set_header(header.stale());
         // SAFETY: both ranges lie in the blocks that are joined here.

@@ -43,7 +43,8 @@ pub(super) fn insert<C: Config>(list: &mut List<Block>, space: &Space<C>, block:
         if let Some(here) = above {
             let header = here.header();
             if !header.is_used() {
-                return put_before(list, &mut nodes, block, above);
+                // The top is in no list, and nothing is above it.
+                return put_before(list, &mut nodes, block, above.filter(|_| above != space.top()));
             }
             // The mark has size 0: what comes after it is in another segment, which only the list knows.
             // SAFETY: as above.
