@@ -3,5 +3,8 @@
 #[cfg(feature = "lock")]
 mod locked;
 
+#[cfg(any(feature = "allocator-api2", feature = "allocator-api2-04"))]
+mod allocator;
+
 #[cfg(feature = "lock")]
 pub use locked::Locked;

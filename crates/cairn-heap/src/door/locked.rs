@@ -12,15 +12,22 @@ use crate::placement::Placement;
 use crate::source::Source;
 
 /// A heap that several threads (or interrupt handlers) share, behind a raw lock: a spin lock, a critical section, a lock of the
-/// operating system. It is a [`GlobalAlloc`], and by features an `Allocator`.
+/// operating system. It is a [`GlobalAlloc`], and by features an `Allocator`. The lock must not allocate from this heap itself.
 ///
-/// ```ignore
+/// ```
+/// use cairn_heap::{Heap, Locked, Region, TwoLevel};
+///
+/// const BYTES: usize = 4 << 20;
+/// static mut ARENA: [u8; BYTES] = [0; BYTES];
+///
 /// #[global_allocator]
 /// static HEAP: Locked<spin::Mutex<()>, Region, TwoLevel> = Locked::new(Heap::new(
 ///     // SAFETY: nobody else uses ARENA.
-///     unsafe { Region::from_raw(&raw mut ARENA as *mut u8, 65_536) },
+///     unsafe { Region::from_raw(&raw mut ARENA as *mut u8, BYTES) },
 /// ));
-/// static mut ARENA: [u8; 65_536] = [0; 65_536];
+///
+/// let words: Vec<String> = (0..1000).map(|i| i.to_string()).collect();
+/// assert!(HEAP.inspect(|heap| heap.check()).unwrap().used_blocks > words.len());
 /// ```
 ///
 /// # Faults
@@ -35,14 +42,25 @@ impl<R: RawMutex, S: Source, P: Placement, C: Config> Locked<R, S, P, C> {
         Self { heap: Mutex::const_new(R::INIT, heap) }
     }
 
-    /// Enters the lock: for everything that only a [`Heap`] can do.
-    pub fn lock(&self) -> MutexGuard<'_, R, Heap<S, P, C>> {
+    /// Looks at the heap while the lock is held: for audits, blocks and totals.
+    ///
+    /// If this heap is the program's global allocator, `look` must not allocate: the lock is held already.
+    pub fn inspect<T>(&self, look: impl FnOnce(&Heap<S, P, C>) -> T) -> T {
+        look(&self.heap.lock())
+    }
+
+    /// Enters the lock: for everything else that only a [`Heap`] can do.
+    ///
+    /// # Safety
+    /// The heap is used, not replaced: what stands in its place when the lock is left is this heap, with all blocks of those who
+    /// use it through the lock. If it is the program's global allocator, nothing is allocated meanwhile by other ways.
+    pub unsafe fn lock(&self) -> MutexGuard<'_, R, Heap<S, P, C>> {
         self.heap.lock()
     }
 
     /// Gives a block, or none.
     pub(crate) fn allocate_block(&self, layout: Layout, zeroed: bool) -> Option<NonNull<u8>> {
-        let mut heap = self.lock();
+        let mut heap = self.heap.lock();
         let block = if zeroed { heap.allocate_zeroed(layout) } else { heap.allocate(layout) };
         block.ok()
     }
@@ -51,7 +69,7 @@ impl<R: RawMutex, S: Source, P: Placement, C: Config> Locked<R, S, P, C> {
     /// As for [`Heap::deallocate`].
     pub(crate) unsafe fn free_block(&self, payload: NonNull<u8>) {
         // SAFETY: the caller's contract. The lock is left at the end of the statement.
-        let freed = unsafe { self.lock().deallocate(payload) };
+        let freed = unsafe { self.heap.lock().deallocate(payload) };
         if let Err(fault) = freed {
             fatal::<C>(&fault);
         }
@@ -66,7 +84,7 @@ impl<R: RawMutex, S: Source, P: Placement, C: Config> Locked<R, S, P, C> {
         size: usize,
     ) -> Option<NonNull<u8>> {
         // SAFETY: the caller's contract. The lock is left at the end of the statement.
-        let resized = unsafe { self.lock().reallocate(payload, old, size) };
+        let resized = unsafe { self.heap.lock().reallocate(payload, old, size) };
         match resized {
             Ok(payload) => Some(payload),
             Err(Error::Fault(fault)) => fatal::<C>(&fault),

@@ -52,14 +52,14 @@ impl Iterator for Steps {
 
     fn next(&mut self) -> Option<Step> {
         self.left = self.left.checked_sub(1)?;
-        let growing = self.left / 150 % 2 == 0;
+        let growing = (self.left / 150).is_multiple_of(2);
         let (which, size) = (self.random(), self.size());
         Some(match self.random() % 20 {
             0..4 => Step::Reallocate { which, size },
             4 => Step::FreeTwice { which, inside: self.random() },
             kind if (kind < 15) == growing => {
-                let align_log2 = if self.random() % 8 == 0 { self.random() as u32 % 13 } else { 0 };
-                Step::Allocate { size, align_log2, zeroed: self.random() % 4 == 0 }
+                let align_log2 = if self.random().is_multiple_of(8) { self.random() as u32 % 13 } else { 0 };
+                Step::Allocate { size, align_log2, zeroed: self.random().is_multiple_of(4) }
             }
             _ => Step::Free { which },
         })
