@@ -32,6 +32,10 @@ pub enum Verb {
     },
     /// Print the path of libcairn.so, as in: LD_PRELOAD=$(cairn library) PROGRAM
     Library,
+    /// Run allocation traces on any set of placement policies, and compare the heaps
+    Replay(crate::replay::Replay),
+    /// Run allocation traces with an audit of the whole heap after each operation
+    Check(crate::check::Check),
 }
 
 const RUN_HELP: &str = "\

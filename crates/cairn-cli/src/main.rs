@@ -10,12 +10,14 @@
 #![cfg_attr(not(test), no_main)]
 
 mod args;
+mod check;
 mod elf;
 mod failure;
 mod heap;
 mod library;
 mod preload;
 mod program;
+mod replay;
 mod run;
 mod script;
 mod settings;
@@ -55,6 +57,8 @@ fn command(arguments: Vec<OsString>) -> i32 {
         Verb::Run(run) => run::run(run),
         Verb::Settings { json } => settings::print(json),
         Verb::Library => library::locate(None).map(|path| println!("{}", path.display())),
+        Verb::Replay(args) => replay::run(&args),
+        Verb::Check(args) => check::run(&args),
     };
     match result {
         Ok(()) => 0,

@@ -33,6 +33,11 @@ impl Table {
         table
     }
 
+    /// The same, with names in the first column.
+    pub fn with_names(head: &[&str]) -> Self {
+        Table { words: &[0], ..Table::with_head(head) }
+    }
+
     /// A table of words under a head, folded to a readable width.
     pub fn of_words(head: &[&str]) -> Self {
         let mut table = Table::new(&[0, 1, 2, 3]);
