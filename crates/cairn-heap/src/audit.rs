@@ -19,7 +19,7 @@ use crate::space::{Segment, Space};
 /// What must hold in a heap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
 pub enum Invariant {
-    /// Segments lie behind each other, each with its mark within its memory.
+    /// Segments lie behind each other, each with a record that is whole and its mark within its memory.
     Segments,
     /// A header carries the check of its address and size.
     HeaderCheck,
@@ -62,7 +62,7 @@ impl Invariant {
     pub fn sentence(self) -> &'static str {
         match self {
             Invariant::Segments => {
-                "a segment does not lie behind the one before, or its mark is outside of it"
+                "a segment's record has been overwritten, or it does not lie behind the one before"
             }
             Invariant::HeaderCheck => "a header has been overwritten: its check is wrong",
             Invariant::Size => "a size is no multiple of the alignment or less than the smallest block's",
@@ -182,17 +182,24 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         let mut totals = Totals { extent: self.space.extent, ..Totals::default() };
         let mut extent = 0;
         let mut last_end = 0;
+        let mut last = None;
         for segment in self.space.segments() {
             if segment.start() < last_end
                 || segment.stop() > segment.end()
                 || segment.stop() < segment.first::<C>()
+                || !segment.stop().is_multiple_of(C::ALIGN)
             {
                 let address = segment.start();
                 return Err(Violation { invariant: Invariant::Segments, address, block: 0 });
             }
             last_end = segment.end();
+            last = Some(segment);
             extent += segment.end() - segment.start();
             self.check_segment(segment, &mut totals)?;
+        }
+        if last != self.space.last_segment() {
+            let address = self.space.broken_segment(last);
+            return Err(Violation { invariant: Invariant::Segments, address, block: 0 });
         }
         self.check_index(&totals)?;
         self.check_waiting(&totals)?;

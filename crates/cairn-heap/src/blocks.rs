@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::heap::Heap;
 use crate::placement::{Place, Placement};
 use crate::source::Source;
-use crate::space::Segment;
+use crate::space::{Segment, Space};
 
 /// What a block is at the moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,9 +53,9 @@ impl Entry {
 /// [`Heap::check`] says so.
 #[derive(Debug)]
 pub struct Blocks<'heap, C: Config> {
+    space: &'heap Space<C>,
     segment: Option<Segment>,
     at: usize,
-    heap: core::marker::PhantomData<&'heap C>,
 }
 
 impl<C: Config> Iterator for Blocks<'_, C> {
@@ -63,14 +63,15 @@ impl<C: Config> Iterator for Blocks<'_, C> {
 
     fn next(&mut self) -> Option<BlockInfo> {
         while self.at >= self.segment?.stop() {
-            self.segment = self.segment?.next();
+            self.segment = self.space.next_segment(self.segment?);
             self.at = self.segment?.first::<C>();
         }
         // SAFETY: `at` is where a segment's first block begins or a block of plausible size ended, in front of the segment's `stop`.
         let block = unsafe { Block::at(self.at) };
         let header = block.header();
         let (address, size) = (block.address(), header.size());
-        if !header.is_of(address) || size == 0 || !size.is_multiple_of(C::ALIGN) {
+        let room = self.segment?.stop() - address;
+        if !header.is_of(address) || size == 0 || !size.is_multiple_of(C::ALIGN) || size > room {
             self.segment = None;
             return None;
         }
@@ -87,9 +88,9 @@ impl<C: Config> Iterator for Blocks<'_, C> {
 impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     /// The blocks, in the order of their addresses.
     pub fn blocks(&self) -> Blocks<'_, C> {
-        let segment = self.space.segments().next();
+        let segment = self.space.first_segment();
         let at = segment.map_or(0, Segment::first::<C>);
-        Blocks { segment, at, heap: core::marker::PhantomData }
+        Blocks { space: &self.space, segment, at }
     }
 
     /// Shows each member of the free index, in the policy's order, as far as the index is sound.

@@ -25,12 +25,10 @@ const PREVIOUS_USED: usize = 2;
 const WAITING: usize = 4;
 const FLAGS: usize = USED | PREVIOUS_USED | WAITING;
 
-#[cfg(target_pointer_width = "64")]
-const SIZE_LIMIT: usize = 1 << 40;
-#[cfg(not(target_pointer_width = "64"))]
-const SIZE_LIMIT: usize = 0;
-/// The bits of the check: all above the size's; none on 32 bits.
-const CHECK: usize = !SIZE_LIMIT.wrapping_sub(1);
+/// Bits for the flags and the size; the check has the rest.
+pub(crate) const SIZE_BITS: u32 = if usize::BITS > 40 { 40 } else { usize::BITS };
+/// The bits of the check: none on 32 bits.
+const CHECK: usize = if SIZE_BITS < usize::BITS { usize::MAX.wrapping_shl(SIZE_BITS) } else { 0 };
 
 /// A header word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -80,7 +80,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     /// configuration can be so large.
     #[inline]
     pub const fn block_size(bytes: usize) -> Option<usize> {
-        if bytes >= Space::<C>::WINDOW - WORD - 2 * C::ALIGN {
+        if bytes >= Space::<C>::BLOCK_LIMIT - WORD - 2 * C::ALIGN {
             return None;
         }
         let size = round_up(bytes + WORD, C::ALIGN);
@@ -349,9 +349,11 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     /// Joins all blocks that wait.
     #[cold]
     fn join_waiting_slow(&mut self) {
-        while let Some(block) = self.waiting.take_any(&self.space) {
-            // A block next to a damaged header stays used for ever: the free that meets the damage itself reports it.
-            let _ = self.release(block, block.header());
+        for size in Waiting::sizes::<C>() {
+            while let Some(block) = self.waiting.take(&self.space, size) {
+                // A block next to a damaged header stays used for ever: the free that meets the damage itself reports it.
+                let _ = self.release(block, block.header());
+            }
         }
     }
 
@@ -373,7 +375,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     fn allocate_aligned_slow(&mut self, need: usize, align: usize) -> Result<NonNull<u8>, Error> {
         // Wherever the free block begins, within so many bytes there is a multiple of `align` in front of which either nothing or a
         // whole block remains.
-        let most = need.checked_add(align + Self::SMALLEST).filter(|&most| most < Space::<C>::WINDOW);
+        let most = need.checked_add(align + Self::SMALLEST).filter(|&most| most < Space::<C>::BLOCK_LIMIT);
         let most = most.ok_or(Error::TooLarge)?;
         let mut found = self.find(most);
         if found.is_none() && self.space.top_size() < most {

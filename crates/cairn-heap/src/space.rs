@@ -20,7 +20,7 @@ use core::marker::PhantomData;
 use crate::block::{Block, round_down, round_up, word};
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::header::{Header, WORD};
+use crate::header::{Header, SIZE_BITS, WORD};
 use crate::meter::Meter;
 
 /// The memory of a heap, as its policy sees it.
@@ -46,7 +46,7 @@ pub struct Space<C: Config> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Segment(usize);
 
-/// Words of a segment's record: the next segment or 0, `stop`, `end`.
+/// Words of a segment's record: the way to the next segment, `stop`, `end`.
 const RECORD: usize = 3 * WORD;
 
 impl Segment {
@@ -55,14 +55,38 @@ impl Segment {
         unsafe { word(self.0 + index * WORD).read() }
     }
 
-    fn set(self, index: usize, to: usize) {
+    /// The first word has the form of a header, whose size is the distance to the next segment, or 0. Its check covers the whole
+    /// record, so no way leads out of the heap by a record that was overwritten.
+    fn way(self) -> Header {
+        // SAFETY: as for `get`; a `Header` is a word, of which every value is valid.
+        unsafe { word(self.0).cast::<Header>().read() }
+    }
+
+    /// What stands for this record in the check.
+    fn key(self) -> usize {
+        self.0 ^ self.stop().wrapping_mul(3) ^ self.end().wrapping_mul(5)
+    }
+
+    /// Writes the record.
+    fn set(self, next: Option<Segment>, stop: usize, end: usize) {
         // SAFETY: as for `get`.
-        unsafe { word(self.0 + index * WORD).write(to) }
+        unsafe {
+            word(self.0 + WORD).write(stop);
+            word(self.0 + 2 * WORD).write(end);
+            let distance = next.map_or(0, |next| next.0 - self.0);
+            word(self.0).cast::<Header>().write(Header::used(self.key(), distance, true));
+        }
+    }
+
+    /// Whether the record is as it was written: on 64 bits with a certainty of `1 - 2^-24`.
+    fn is_whole(self) -> bool {
+        self.way().is_of(self.key())
     }
 
     /// The segment that came after this one.
-    pub(crate) fn next(self) -> Option<Segment> {
-        Some(self.get(0)).filter(|&next| next != 0).map(Segment)
+    fn next(self) -> Option<Segment> {
+        let distance = self.way().size();
+        self.0.checked_add(distance).filter(|_| distance != 0).map(Segment)
     }
 
     /// Where the blocks end: the payload address of the mark.
@@ -92,12 +116,16 @@ impl<C: Config> Space<C> {
 
     const ALIGN_SHIFT: u32 = C::ALIGN.trailing_zeros();
 
-    /// The greatest distance from `base` that a link can express, in bytes.
-    pub(crate) const WINDOW: usize = if usize::BITS > 32 + Self::ALIGN_SHIFT {
-        1usize.wrapping_shl(32 + Self::ALIGN_SHIFT)
-    } else {
-        usize::MAX
+    /// The greatest distance from `base` that a link, and a header's size, can express, in bytes.
+    pub(crate) const WINDOW: usize = {
+        let links = 32 + Self::ALIGN_SHIFT;
+        let bits = if links < SIZE_BITS { links } else { SIZE_BITS };
+        if bits < usize::BITS { 1usize.wrapping_shl(bits) } else { usize::MAX }
     };
+
+    /// No block is so large: a little is left for what a segment costs, and Rust has no objects larger than half of the address space.
+    pub(crate) const BLOCK_LIMIT: usize =
+        if Self::WINDOW < isize::MAX as usize { Self::WINDOW } else { isize::MAX as usize };
 
     pub(crate) const fn new() -> Self {
         Self {
@@ -130,8 +158,10 @@ impl<C: Config> Space<C> {
     /// The block that a link leads to.
     #[inline]
     pub(crate) fn follow(&self, link: u32) -> Option<Block> {
-        // SAFETY: links that are not 0 are written by `link_to`, for blocks of the free index.
-        (link != 0).then(|| unsafe { Block::at(self.base + ((link as usize) << Self::ALIGN_SHIFT)) })
+        let address = self.base.wrapping_add((link as usize) << Self::ALIGN_SHIFT);
+        // SAFETY: links that are not 0 are written by `link_to`, for blocks of the free index. The audit also follows links that are
+        // damaged, and asks whether a block is there; on 32 bits one may come round to address 0.
+        (link != 0 && (usize::BITS > 32 || address != 0)).then(|| unsafe { Block::at(address) })
     }
 
     /// The link that leads to a block.
@@ -140,9 +170,29 @@ impl<C: Config> Space<C> {
         block.map_or(0, |block| ((block.address() - self.base) >> Self::ALIGN_SHIFT) as u32)
     }
 
-    /// The segments, in order.
+    /// The segments, in order, as far as their records are whole.
     pub(crate) fn segments(&self) -> impl Iterator<Item = Segment> {
-        core::iter::successors(self.first, |segment| segment.next())
+        core::iter::successors(self.first_segment(), |&segment| self.next_segment(segment))
+    }
+
+    /// The first segment, if its record is whole.
+    pub(crate) fn first_segment(&self) -> Option<Segment> {
+        self.first.filter(|first| first.is_whole())
+    }
+
+    /// The segment behind one whose record is whole, if its own is.
+    pub(crate) fn next_segment(&self, segment: Segment) -> Option<Segment> {
+        // On 32 bits there is no check. Then at least the way leads upwards and not beyond the last one.
+        let last = self.last?;
+        segment.next().filter(|next| next.0.is_multiple_of(C::ALIGN) && next.0 <= last.0 && next.is_whole())
+    }
+
+    /// Where the record is that is not whole, behind the last one that is.
+    pub(crate) fn broken_segment(&self, whole: Option<Segment>) -> usize {
+        match whole {
+            None => self.first.map_or(0, Segment::start),
+            Some(whole) => whole.next().map_or(whole.start(), Segment::start),
+        }
     }
 
     /// The segment that can grow.
@@ -207,7 +257,16 @@ impl<C: Config> Space<C> {
         }
         let Some(segment) = self.segment_of(address) else { return false };
         let header = block.header();
-        header.is_of(address) && !header.is_used() && header.size() <= segment.stop() - address
+        let size = header.size();
+        if !header.is_of(address)
+            || header.is_used()
+            || size < 2 * WORD + 8
+            || size > segment.stop() - address
+        {
+            return false;
+        }
+        // SAFETY: the size was just judged, so this is a word of the segment.
+        size.is_multiple_of(C::ALIGN) && unsafe { block.plus(size).footer_before() } == size
     }
 
     /// Whether `block` is a block of `size` bytes that waits to be coalesced.
@@ -298,15 +357,14 @@ impl<C: Config> Space<C> {
         if stop < first + smallest {
             return None;
         }
-        segment.set(0, 0);
-        segment.set(2, end);
+        segment.set(None, stop, end);
         match self.last {
             None => {
                 self.base = round_down(lowest, C::ALIGN);
                 self.low = first;
                 self.first = Some(segment);
             }
-            Some(last) => last.set(0, segment.0),
+            Some(last) => last.set(Some(segment), last.stop(), last.end()),
         }
         self.last = Some(segment);
         self.extent += end - start;
@@ -317,12 +375,12 @@ impl<C: Config> Space<C> {
     /// The last segment now ends at `end`; its blocks end where they did.
     pub(crate) fn move_end(&mut self, segment: Segment, end: usize) {
         self.extent = self.extent + end - segment.end();
-        segment.set(2, end);
+        segment.set(None, segment.stop(), end);
     }
 
     /// The last segment's blocks now end at `stop`; writes the mark. There is no top, until the caller makes one.
     pub(crate) fn move_stop(&mut self, segment: Segment, stop: usize, previous_used: bool) {
-        segment.set(1, stop);
+        segment.set(None, stop, segment.end());
         self.high = stop;
         self.top = stop;
         // SAFETY: the word in front of `stop` is the segment's, behind all its blocks.
@@ -346,7 +404,7 @@ impl<C: Config> Space<C> {
                 (self.low, self.high, self.top) = (0, 0, 0);
             }
             Some(before) => {
-                before.set(0, 0);
+                before.set(None, before.stop(), before.end());
                 self.high = before.stop();
                 self.top = self.high;
             }

@@ -53,10 +53,9 @@ impl Waiting {
         Some(block)
     }
 
-    /// Gives any block, live again.
-    pub(crate) fn take_any<C: Config>(&mut self, space: &Space<C>) -> Option<Block> {
-        let list = self.heads.iter().position(|&head| head != 0)?;
-        self.take(space, list * C::ALIGN)
+    /// The sizes of which blocks wait, from the smallest up.
+    pub(crate) fn sizes<C: Config>() -> impl Iterator<Item = usize> {
+        (1..LISTS).map(|list| list * C::ALIGN)
     }
 
     /// Counts blocks and bytes, or gives the block (none: the lists as a whole) that is wrong.

@@ -49,6 +49,12 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             self.take_next(block, header, next, next_free, need);
             return Ok(payload);
         }
+        let previous = if header.previous_used() {
+            None
+        } else {
+            let word = block.address() - 2 * WORD;
+            Some(self.previous(block).ok_or(Fault::Corrupted { address: block.address(), word })?)
+        };
         let mut next_free = next_free;
         if self.space.ends_at(next.address() + next_free) {
             let extended = self.extend_last(need - has);
@@ -59,20 +65,18 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
                 return Ok(payload);
             }
         }
-        let movable = layout.align() <= C::ALIGN && !header.previous_used();
-        if movable
-            && let Some(previous) = self.previous(block)
+        if layout.align() <= C::ALIGN
+            && let Some(previous) = previous
             && block.address() - previous.address() + has + next_free >= need
         {
             self.move_down(previous, block, header, next_free, need);
             return Ok(previous.payload());
         }
-        // SAFETY: the layout's alignment is one, and `block_size` refused what is too large for a layout.
-        let layout = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        let layout = Layout::from_size_align(size, layout.align()).map_err(|_| Error::TooLarge)?;
         let fresh = self.allocate(layout)?;
         // SAFETY: both blocks have at least the old one's bytes, and are different blocks.
         unsafe { ptr::copy_nonoverlapping(payload.as_ptr(), fresh.as_ptr(), has - WORD) };
-        // The header may have changed: the new block may be a neighbour.
+        // The header may have changed: the new block may be a neighbour. It is no fault: the words around were looked at.
         // SAFETY: the old block is live, and the caller gives it up.
         unsafe { self.deallocate(payload) }?;
         Ok(fresh)
@@ -84,12 +88,11 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         if rest < Self::SPLIT_MIN {
             return Ok(());
         }
-        self.space.meter().split();
-        // SAFETY: the rest lies in the block and is large enough for one.
+        // SAFETY: the rest lies in the block and is large enough for one. Its header is not written yet: should a fault be found, the
+        // program's bytes are still there.
         let left = unsafe { block.plus(need) };
-        let cut = Header::used(left.address(), rest, true);
-        left.set_header(cut);
-        self.release(left, cut)?;
+        self.release(left, Header::used(left.address(), rest, true))?;
+        self.space.meter().split();
         block.set_header(Header::used(block.address(), need, header.previous_used()));
         self.space.used_bytes -= rest;
         Ok(())
