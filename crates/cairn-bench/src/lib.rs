@@ -19,6 +19,7 @@
 pub mod classes;
 pub mod compare;
 pub mod count;
+pub mod heaps;
 pub mod launch;
 pub mod statistics;
 pub mod workload;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use cairn_bench::{classes, compare, count, launch, workload};
+use cairn_bench::{classes, compare, count, heaps, launch, workload};
 
 /// Compares Cairn with other allocators on the same workloads.
 #[derive(Parser)]
@@ -22,6 +22,8 @@ enum Command {
     Count(count::Count),
     /// What other size classes would cost real programs, from recorded histograms
     Classes(classes::Classes),
+    /// Utilisation and time of Cairn's classic heaps and other no_std heaps, on traces
+    Heaps(heaps::Heaps),
     /// Run one workload in this process and print one line of JSON
     Workload(workload::Options),
 }
@@ -31,10 +33,14 @@ fn main() -> ExitCode {
     if let Some(status) = launch::run_if_asked() {
         std::process::exit(status);
     }
+    if let Some(status) = heaps::serve_if_asked() {
+        std::process::exit(status);
+    }
     let done = match Program::parse().command {
         Command::Compare(options) => options.run(),
         Command::Count(options) => options.run(),
         Command::Classes(options) => options.run(),
+        Command::Heaps(options) => options.run(),
         Command::Workload(options) => options.run(),
     };
     match done {

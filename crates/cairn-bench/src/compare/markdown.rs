@@ -18,12 +18,17 @@ pub const END: &str = "<!-- cairn-bench: generated up to here -->";
 
 /// Writes the tables into the file: between its markers, or as a new file if there is none.
 pub fn write(file: &Path, results: &Results) -> anyhow::Result<()> {
+    write_between(file, &generated(results))
+}
+
+/// Writes this part into the file, in the same way.
+pub fn write_between(file: &Path, part: &str) -> anyhow::Result<()> {
     let old = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => format!("{BEGIN}\n{END}\n"),
         Err(error) => bail!("can't read {}: {error}", file.display()),
     };
-    let Some(new) = replaced(&old, &generated(results)) else {
+    let Some(new) = replaced(&old, part) else {
         bail!(
             "{} has no place for the tables, and is left as it is; put these two lines where they belong:\n{BEGIN}\n{END}",
             file.display()

@@ -132,7 +132,7 @@ impl Results {
     }
 }
 
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let information = read("/proc/cpuinfo");
     let field = |name: &str| {
