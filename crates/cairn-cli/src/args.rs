@@ -36,6 +36,8 @@ pub enum Verb {
     Replay(crate::replay::Replay),
     /// Run allocation traces with an audit of the whole heap after each operation
     Check(crate::check::Check),
+    /// Draw the heap that a trace makes: in the terminal, as a picture, or as a page that plays it
+    View(crate::view::View),
 }
 
 const RUN_HELP: &str = "\

@@ -25,6 +25,7 @@ mod signals;
 mod summary;
 mod supervise;
 mod table;
+mod view;
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -59,6 +60,7 @@ fn command(arguments: Vec<OsString>) -> i32 {
         Verb::Library => library::locate(None).map(|path| println!("{}", path.display())),
         Verb::Replay(args) => replay::run(&args),
         Verb::Check(args) => check::run(&args),
+        Verb::View(args) => view::run(&args),
     };
     match result {
         Ok(()) => 0,

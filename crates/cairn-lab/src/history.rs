@@ -12,17 +12,22 @@
 
 mod diff;
 mod record;
+mod run;
 mod words;
 
 use serde::Serialize;
 
 pub use self::diff::{IndexEdit, Link, Step};
 pub use self::record::{Keep, Raw, Recorder, Recording};
+pub use self::run::{curve, greatest_moment, record};
 pub use self::words::{bytes, count, place};
 pub use crate::trace::Op;
 
 /// Bytes of the header word in front of each payload.
 pub const HEADER: usize = 8;
+
+/// The list of the heap's top: the free block at its end, which a policy takes only when nothing in its index fits.
+pub const TOP: usize = cairn_heap::Entry::TOP;
 
 /// What a block is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -80,7 +85,7 @@ pub struct Entry {
     pub offset: usize,
     /// The whole block, in bytes.
     pub size: usize,
-    /// The number of the list or bin that it is in.
+    /// The number of the list or bin that it is in; [`TOP`] for the heap's top.
     pub list: usize,
     /// Where its parent begins, in a tree.
     pub parent: Option<usize>,
@@ -131,6 +136,14 @@ impl Snapshot {
             }
         }
         totals
+    }
+}
+
+/// An index without the heap's top, and the top.
+pub fn without_top(index: &[Entry]) -> (&[Entry], Option<&Entry>) {
+    match index.split_last() {
+        Some((last, rest)) if last.list == TOP => (rest, Some(last)),
+        _ => (index, None),
     }
 }
 
@@ -190,7 +203,7 @@ impl Shape {
             Shape::Tree
         } else if policy.contains("segregated")
             || policy.contains("two-level")
-            || index.iter().any(|entry| entry.list > 0)
+            || index.iter().any(|entry| entry.list > 0 && entry.list != TOP)
         {
             Shape::Bins
         } else {

@@ -4,11 +4,16 @@ use super::{Block, Op, Snapshot, State};
 
 /// What is said of a moment at which nothing was done yet.
 pub fn beginning(at: usize) -> String {
-    if at == 0 { "the empty heap, before the first operation".to_owned() } else { format!("after op {at}") }
+    if at == 0 {
+        "the empty heap, before the first operation".to_owned()
+    } else {
+        format!("after op {}", count(at))
+    }
 }
 
 /// One sentence: the operation, and what came of it.
 pub fn describe(number: usize, op: Op, before: &Snapshot, after: &Snapshot) -> String {
+    let number = count(number);
     match op {
         Op::Allocate { id, size } => {
             let deed = owned(after, id).map_or_else(
@@ -73,9 +78,9 @@ fn released(block: &Block, before: &Snapshot, after: &Snapshot) -> String {
         return "it waits to be merged".to_owned();
     }
     match (hole.offset < block.offset, hole.end() > block.end()) {
-        (true, true) => format!("merged with both neighbours, {} are free in one", bytes(hole.size)),
-        (true, false) => format!("merged with its left neighbour, {} are free in one", bytes(hole.size)),
-        (false, true) => format!("merged with its right neighbour, {} are free in one", bytes(hole.size)),
+        (true, true) => format!("merged with both neighbours into {}", bytes(hole.size)),
+        (true, false) => format!("merged with its left neighbour into {}", bytes(hole.size)),
+        (false, true) => format!("merged with its right neighbour into {}", bytes(hole.size)),
         (false, false) => format!("a new free block of {}", bytes(hole.size)),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The page's parts are real files beside this one (`html/`), put together here with the data: JSON of small edits, deflated, in base64.
 //! Scripts see six numbers for a block (offset, size, state, payload, id, allocating operation) and four for a link of the index
-//! (place, offset, list, parent; -1 for none).
+//! (place, offset, list, parent; -1 for no parent and for the heap's top).
 
 mod data;
 
@@ -58,11 +58,11 @@ impl fmt::Display for HtmlError {
 
 impl std::error::Error for HtmlError {}
 
-/// The page that plays these histories side by side.
+/// The page that plays these histories side by side, and opens at a moment: the nearest that it has.
 ///
 /// # Errors
 /// If there are more operations or policies than a page can show, or the histories differ in trace or moments.
-pub fn html(histories: &[History]) -> Result<String, HtmlError> {
+pub fn html(histories: &[History], at: usize) -> Result<String, HtmlError> {
     let (1..=POLICIES_MAX, Some(first)) = (histories.len(), histories.first()) else {
         return Err(HtmlError::Policies(histories.len()));
     };
@@ -83,7 +83,7 @@ pub fn html(histories: &[History]) -> Result<String, HtmlError> {
         &[
             ("@title@", &escape(&title)),
             ("@style@", &style),
-            ("@data@", &data::pack(histories)),
+            ("@data@", &data::pack(histories, at)),
             ("@script@", &script),
         ],
     ))

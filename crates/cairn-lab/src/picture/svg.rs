@@ -101,7 +101,7 @@ fn legend(pen: &mut Pen, stills: &[Still], top: f64) -> f64 {
         pen.text((left + 23.0, top + 10.5), "muted", "start", words);
         left += 50.0 + 6.9 * words.len() as f64;
     }
-    pen.arrow(&format!("M{left} {0}h18", top + 6.0));
+    pen.arrow(&format!("M{left} {0}h18", top + 6.0), 1.0);
     pen.text((left + 28.0, top + 10.5), "muted", "start", "order of the free list, links of the tree");
     top + 12.0
 }

@@ -107,7 +107,7 @@ fn each_moment_shows_what_rust_computed() {
     let pairs = [(Kind::List, Kind::Tree), (Kind::Waiting, Kind::Bins)];
     for (left, right) in pairs {
         let histories = [toy::history(left, 600), toy::history(right, 600)];
-        let page = html(&histories).expect("a page");
+        let page = html(&histories, 0).expect("a page");
         for moment in [0, 1, 17, 256, 257, 600] {
             let seen = open(&browser, &page, &format!("at={moment}")).sound();
             assert_eq!(seen.data("<html", "at"), moment.to_string());
@@ -120,7 +120,7 @@ fn each_moment_shows_what_rust_computed() {
 fn a_part_of_a_long_trace_plays_too() {
     let Some(browser) = browser() else { return };
     let history = toy::part(Kind::Rover, 900, 300, 700);
-    let page = html(std::slice::from_ref(&history)).expect("a page");
+    let page = html(std::slice::from_ref(&history), 0).expect("a page");
     for (wish, moment) in [(0, 300), (512, 512), (9999, 700)] {
         let seen = open(&browser, &page, &format!("at={wish}")).sound();
         compare(&seen, &history, moment);
@@ -131,7 +131,7 @@ fn a_part_of_a_long_trace_plays_too() {
 fn playing_reaches_the_end_and_stops() {
     let Some(browser) = browser() else { return };
     let history = toy::history(Kind::Tree, 200);
-    let page = html(std::slice::from_ref(&history)).expect("a page");
+    let page = html(std::slice::from_ref(&history), 0).expect("a page");
     let seen = open(&browser, &page, "at=3&play=60").sound();
     assert_eq!(seen.data("<html", "playing"), "no", "it has stopped");
     compare(&seen, &history, 200);
@@ -143,7 +143,7 @@ fn hands_can_play_zoom_and_ask() {
     let Some(browser) = browser() else { return };
     let histories = [toy::history(Kind::List, 300), toy::history(Kind::Tree, 300)];
     let page =
-        html(&histories).expect("a page").replace("</body>", &format!("<script>{HANDS}</script></body>"));
+        html(&histories, 0).expect("a page").replace("</body>", &format!("<script>{HANDS}</script></body>"));
     let seen = open(&browser, &page, "at=100").sound();
     let noted = seen.data("<body", "noted");
     let words: Vec<&str> = noted.split(',').map(str::trim).collect();

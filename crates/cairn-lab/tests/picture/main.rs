@@ -120,7 +120,7 @@ fn the_empty_heap_has_pictures_too() {
     assert!(svg::svg(std::slice::from_ref(&still), Theme::Light).contains("there is no free block"));
     let text = terminal(std::slice::from_ref(&still), Screen { width: 80, colours: false });
     assert!(text.contains("the empty heap"), "{text}");
-    assert!(html::html(&[toy::history(Kind::Tree, 0)]).is_ok());
+    assert!(html::html(&[toy::history(Kind::Tree, 0)], 0).is_ok());
 }
 
 #[test]
@@ -149,17 +149,17 @@ fn plain_letters_account_for_the_heap() {
 #[test]
 fn a_page_refuses_what_it_can_not_play() {
     let history = toy::history(Kind::List, 20);
-    assert_eq!(html::html(&[]), Err(HtmlError::Policies(0)));
-    assert_eq!(html::html(&vec![history.clone(); 3]), Err(HtmlError::Policies(3)));
-    assert_eq!(html::html(&[history.clone(), toy::history(Kind::Tree, 19)]), Err(HtmlError::Unequal));
+    assert_eq!(html::html(&[], 0), Err(HtmlError::Policies(0)));
+    assert_eq!(html::html(&vec![history.clone(); 3], 0), Err(HtmlError::Policies(3)));
+    assert_eq!(html::html(&[history.clone(), toy::history(Kind::Tree, 19)], 0), Err(HtmlError::Unequal));
     let long = History { steps: vec![history.steps[0].clone(); html::STEPS_MAX + 1], ..history };
-    let error = html::html(&[long]).expect_err("too long");
+    let error = html::html(&[long], 0).expect_err("too long");
     assert!(error.to_string().contains("--from and --to"), "{error}");
 }
 
 #[test]
 fn a_page_of_ten_thousand_operations_is_small() {
-    let page = html::html(&[toy::history(Kind::Tree, 10_000)]).expect("a page");
+    let page = html::html(&[toy::history(Kind::Tree, 10_000)], 0).expect("a page");
     assert!(page.len() < 2_000_000, "{} bytes", page.len());
 }
 

@@ -2,6 +2,8 @@
 
 const HEADER = 8;
 const USED = 0, FREE = 1, WAITING = 2;
+// The list of the heap's top, the free block at its end: it is in no list of the policy.
+const TOP = -1;
 const STATES = ["used", "free", "freed, waits to be merged"];
 
 async function readData() {

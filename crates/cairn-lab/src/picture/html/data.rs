@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use serde::Serialize;
 
-use crate::history::{Block, Entry, History, Link, Op, Shape, State, Step};
+use crate::history::{Block, Entry, History, Link, Op, Shape, State, Step, TOP};
 
 /// Everything.
 #[derive(Serialize)]
@@ -18,6 +18,8 @@ struct Data<'a> {
     total: usize,
     /// The first moment that the page knows.
     from: usize,
+    /// The moment at which it opens.
+    at: usize,
     /// Kind (0 allocate, 1 resize, 2 free), id, size; one for each step.
     ops: Vec<(u8, u32, usize)>,
     runs: Vec<Run<'a>>,
@@ -46,12 +48,13 @@ struct Start {
 struct Edit<'a>(usize, &'a [usize], Vec<i64>, usize, &'a [usize], Vec<i64>);
 
 /// The data as base64.
-pub fn pack(histories: &[History]) -> String {
+pub fn pack(histories: &[History], at: usize) -> String {
     let first = histories.first();
     let data = Data {
         trace: first.map_or("", |history| &history.trace),
         total: first.map_or(0, |history| history.curve.len().saturating_sub(1)),
         from: first.map_or(0, |history| history.from),
+        at,
         ops: first
             .map_or_else(Vec::new, |history| history.steps.iter().map(|step| operation(step.op)).collect()),
         runs: histories.iter().map(run).collect(),
@@ -120,7 +123,8 @@ fn blocks(blocks: &[Block]) -> Vec<i64> {
 fn links(links: impl Iterator<Item = (usize, Link)>) -> Vec<i64> {
     let numbers = links.flat_map(|(place, link)| {
         let parent = link.parent.map_or(-1, |parent| parent as i64);
-        [place as i64, link.offset as i64, link.list as i64, parent]
+        let list = if link.list == TOP { -1 } else { link.list as i64 };
+        [place as i64, link.offset as i64, list, parent]
     });
     numbers.collect()
 }

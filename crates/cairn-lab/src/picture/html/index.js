@@ -15,17 +15,29 @@ class Index {
     context.textAlign = "right";
     context.font = "12px system-ui, 'DejaVu Sans', sans-serif";
     context.fillStyle = ink.muted;
-    context.fillText(INDEX_NAME[heap.shape], GUTTER - 9, 17);
+    // Bins have names of their own.
+    if (heap.shape !== "bins" || heap.index.length === 0) context.fillText(INDEX_NAME[heap.shape], GUTTER - 9, 17);
+    const top = heap.index.find((link) => link.list === TOP);
+    const links = heap.index.filter((link) => link.list !== TOP);
+    if (top) this.top(context, ink, top, width);
+    // The rightmost place is the top's.
+    const room = width - (top ? CHIP_WIDTH + 44 : 0);
     if (heap.index.length === 0) {
       context.textAlign = "left";
       context.fillText("empty: there is no free block", GUTTER, 17);
     } else if (heap.shape === "tree") {
-      this.tree(context, ink, width);
+      this.tree(context, ink, links, room);
     } else if (heap.shape === "bins") {
-      this.bins(context, ink, width);
+      this.bins(context, ink, links, room);
     } else {
-      this.chips(context, ink, heap.index, 3, width, 2);
+      this.chips(context, ink, links, 3, room, 2);
     }
+  }
+
+  // The heap's top, at the right.
+  top(context, ink, link, width) {
+    context.fillText("top", width - EDGE - CHIP_WIDTH - 7, 17);
+    this.chip(context, ink, link, width - EDGE - CHIP_WIDTH, 3);
   }
 
   chips(context, ink, links, top, width, rows) {
@@ -85,9 +97,9 @@ class Index {
     this.marks.push({ offset, x, y, width, height });
   }
 
-  bins(context, ink, width) {
+  bins(context, ink, links, width) {
     const lists = [];
-    for (const link of this.heap.index) {
+    for (const link of links) {
       const last = lists[lists.length - 1];
       if (last && last.list === link.list) last.links.push(link); else lists.push({ list: link.list, links: [link] });
     }
@@ -97,11 +109,7 @@ class Index {
       context.fillStyle = ink.muted;
       context.textAlign = "right";
       context.font = "12px system-ui, 'DejaVu Sans', sans-serif";
-      if (row > 0) context.fillText(`bin ${lists[row].list}`, GUTTER - 9, y + 14);
-      else {
-        context.clearRect(0, 0, GUTTER - 2, CHIP_ROW);
-        context.fillText(`bin ${lists[row].list}`, GUTTER - 9, y + 14);
-      }
+      context.fillText(`bin ${lists[row].list}`, GUTTER - 9, y + 14);
       this.chips(context, ink, lists[row].links, y, width, 1);
     }
     if (shown < lists.length) {
@@ -114,8 +122,8 @@ class Index {
   }
 
   // Nodes from left to right by size and place, the root above.
-  tree(context, ink, width) {
-    const nodes = this.heap.index.map((link) => ({ ...link, size: (this.heap.block(link.offset) || { size: 0 }).size }));
+  tree(context, ink, links, width) {
+    const nodes = links.map((link) => ({ ...link, size: (this.heap.block(link.offset) || { size: 0 }).size }));
     nodes.sort((one, other) => one.size - other.size || one.offset - other.offset);
     const byOffset = new Map(nodes.map((node) => [node.offset, node]));
     const level = (node) => {
@@ -127,7 +135,7 @@ class Index {
       return node.level;
     };
     const levels = nodes.reduce((most, node) => Math.max(most, level(node)), 0);
-    const step = (width - GUTTER - EDGE) / nodes.length;
+    const step = (width - GUTTER - EDGE) / Math.max(1, nodes.length);
     const pitch = Math.min(38, (INDEX_HEIGHT.tree - 48) / Math.max(1, levels));
     const named = step >= 40 && pitch >= 24;
     nodes.forEach((node, at) => { node.x = GUTTER + step * (at + 0.5); node.y = 16 + pitch * node.level; });

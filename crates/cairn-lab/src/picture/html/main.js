@@ -12,7 +12,7 @@ class Page {
     this.extent = Math.max(...this.heaps.map((heap) => heap.greatest));
     this.indexHeight = Math.max(...this.heaps.map((heap) => INDEX_HEIGHT[heap.shape]));
     this.lens = new Lens(this.extent, STRIP_ROWS);
-    this.at = this.from;
+    this.at = data.at;
     this.readInk();
     this.panels = this.heaps.map((heap, number) => new Panel(heap, number, this.lens, this));
     find("panels").replaceChildren(...this.panels.map((panel) => panel.root));
@@ -111,7 +111,8 @@ class Page {
   }
 
   playing(is) {
-    find("play").textContent = is ? "⏸\uFE0E Pause" : "▶\uFE0E Play";
+    find("play-word").textContent = is ? "Pause" : "Play";
+    find("play-icon").setAttribute("d", is ? "M3 2h4v12H3zM9 2h4v12H9z" : "M4 2v12l9-6z");
     document.documentElement.dataset.playing = is ? "yes" : "no";
     if (!is && this.ready) {
       try { history.replaceState(null, "", `#at=${this.at}`); } catch { /* a page inside another may not name its place */ }
@@ -164,8 +165,10 @@ class Page {
       rows.push(["allocated by", `op ${count(block.born)}`], ["age", `${count(heap.at - block.born)} operations`]);
     } else {
       const rank = heap.index.findIndex((link) => link.offset === block.offset);
-      if (rank >= 0 && heap.shape !== "tree") rows.push(["place in the index", `${count(rank + 1)} of ${count(heap.index.length)}`]);
-      if (rank >= 0 && heap.shape === "bins") rows.push(["bin", heap.index[rank].list]);
+      const listed = rank >= 0 && heap.index[rank].list !== TOP;
+      if (rank >= 0 && !listed) rows.push(["the heap's top", "taken last"]);
+      if (listed && heap.shape !== "tree") rows.push(["place in the index", `${count(rank + 1)} of ${count(heap.index.length)}`]);
+      if (listed && heap.shape === "bins") rows.push(["bin", heap.index[rank].list]);
     }
     fillDetails(tip, block.state === USED ? `block #${block.id}, used` : `block, ${STATES[block.state]}`, rows);
     const { width, height } = tip.getBoundingClientRect();

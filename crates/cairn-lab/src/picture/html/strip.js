@@ -90,7 +90,7 @@ class Strip {
       else if (hovered === block.offset) this.outline(context, block, ink.ink, 2.5);
       else if (this.heap.changed.has(block.offset)) this.outline(context, block, ink.ink, 1.75);
     }
-    if (this.lens.links && this.heap.shape === "list") this.arcs(context, ink);
+    if (this.lens.links && this.heap.shape === "list") this.arcs(context, ink, hovered);
     context.restore();
     this.scrollbar(context, ink);
   }
@@ -142,7 +142,7 @@ class Strip {
       if (headed) this.fill(context, block.offset, body, ink.head);
       this.fill(context, body, payloadEnd, ink.used);
       this.fill(context, payloadEnd, end, ink.wasteHatch);
-      if (block.size * this.scale >= 3) {
+      if (block.size * this.scale >= 5) {
         context.fillStyle = ink.card;
         const row = Math.floor(block.offset / this.lens.perRow);
         context.fillRect(this.x(block.offset % this.lens.perRow) - 0.5, this.y(row), 1, ROW);
@@ -186,14 +186,20 @@ class Strip {
   }
 
   // The order of the free list: the first links, each an arrow.
-  arcs(context, ink) {
-    const { index } = this.heap;
+  arcs(context, ink, hovered) {
+    const index = this.heap.index.filter((link) => link.list !== TOP);
     context.strokeStyle = context.fillStyle = ink.link;
     context.lineWidth = 1.5;
-    for (let at = 0; at + 1 < Math.min(index.length, LINKS); at += 1) {
+    for (let at = 0; at + 1 < index.length; at += 1) {
+      const hot = hovered !== null && (index[at].offset === hovered || index[at + 1].offset === hovered);
+      if (at >= LINKS && !hot) continue;
+      // The first links are what a search follows; later ones fade, but for those of the block under the mouse.
+      context.globalAlpha = hot ? 1 : Math.max(0.12, 1 - Math.max(0, at - 5) / 16);
+      context.lineWidth = hot ? 2.5 : 1.5;
       const one = this.heap.block(index[at].offset), other = this.heap.block(index[at + 1].offset);
       if (one && other) this.arc(context, this.anchor(one), this.anchor(other));
     }
+    context.globalAlpha = 1;
     const first = index.length > 0 && this.heap.block(index[0].offset);
     if (first) {
       const { x, y } = this.anchor(first);

@@ -1,7 +1,7 @@
 //! Live payload and heap extent over time, with a cursor at the moment.
 
 use super::pen::{Pen, short};
-use super::{LEFT, MARGIN, RIGHT};
+use super::{LEFT, RIGHT};
 use crate::history::{Point, Still, count};
 
 const HEIGHT: f64 = 92.0;
@@ -14,7 +14,6 @@ pub fn draw(pen: &mut Pen, still: &Still, top: f64, most: usize) -> f64 {
     let last = still.curve.len().saturating_sub(1).max(1);
     let x = |moment: usize| LEFT + (RIGHT - LEFT) * moment as f64 / last as f64;
     let y = |value: usize| bottom - (HEIGHT - 8.0) * value as f64 / most.max(1) as f64;
-    pen.text((MARGIN, top + 8.0), "label", "start", "bytes over time");
     for part in [most, most / 2, 0] {
         pen.line((LEFT, y(part)), (RIGHT, y(part)), "rule");
         pen.text((LEFT - 12.0, y(part) + 4.0), "tiny", "end", &count(part));
@@ -35,7 +34,7 @@ pub fn draw(pen: &mut Pen, still: &Still, top: f64, most: usize) -> f64 {
     }
     let now = x(still.at);
     pen.line((now, top), (now, bottom), "cursor");
-    pen.text((LEFT, bottom + 16.0), "tiny", "start", "0");
+    pen.text((LEFT, bottom + 16.0), "tiny", "start", "bytes over time");
     pen.text((RIGHT, bottom + 16.0), "tiny", "end", &format!("{} operations", count(last)));
     let middle = (LEFT + RIGHT) / 2.0;
     pen.line((middle - 150.0, bottom + 13.0), (middle - 130.0, bottom + 13.0), "extent");

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::pen::{Pen, short};
 use super::strip::Strip;
 use super::{LEFT, MARGIN, RIGHT};
-use crate::history::{Entry, Shape, Still, count, place};
+use crate::history::{Entry, Shape, Still, count, place, without_top};
 
 /// A chip: a free block in the index.
 const CHIP: (f64, f64) = (74.0, 30.0);
@@ -28,21 +28,23 @@ pub struct Drawn {
 
 /// Draws the index.
 pub fn draw(pen: &mut Pen, still: &Still, shape: Shape, top: f64) -> Drawn {
-    let index = &still.snapshot.index;
+    let (index, last) = without_top(&still.snapshot.index);
     let name = match shape {
         Shape::List => "free list",
         Shape::Bins => "free bins",
         Shape::Tree => "free tree",
     };
-    pen.text((MARGIN, top + 19.0), "label", "start", name);
-    if index.is_empty() {
+    if shape != Shape::Bins || index.is_empty() {
+        pen.text((MARGIN, top + 19.0), "label", "start", name);
+    }
+    if index.is_empty() && last.is_none() {
         pen.text((LEFT, top + 19.0), "muted", "start", "empty: there is no free block");
         return Drawn { bottom: top + 34.0, nodes: Vec::new() };
     }
     match shape {
-        Shape::List => Drawn { bottom: chips(pen, index, top, ROWS), nodes: Vec::new() },
-        Shape::Bins => Drawn { bottom: bins(pen, index, top), nodes: Vec::new() },
-        Shape::Tree => tree(pen, index, top),
+        Shape::List => Drawn { bottom: chips(pen, index, last, top, ROWS), nodes: Vec::new() },
+        Shape::Bins => Drawn { bottom: bins(pen, index, last, top), nodes: Vec::new() },
+        Shape::Tree => tree(pen, index, last, top),
     }
 }
 
@@ -71,8 +73,10 @@ pub fn leaders(pen: &mut Pen, drawn: &Drawn, strip: &Strip) {
 }
 
 /// A sequence of free blocks in its order; returns where it ends.
-fn chips(pen: &mut Pen, entries: &[Entry], top: f64, rows: usize) -> f64 {
-    let per_row = ((RIGHT - LEFT) / STEP.0) as usize;
+fn chips(pen: &mut Pen, entries: &[Entry], last: Option<&Entry>, top: f64, rows: usize) -> f64 {
+    top_chip(pen, last, top);
+    // The rightmost place is the heap's top's.
+    let per_row = ((RIGHT - LEFT) / STEP.0) as usize - 1;
     let room = per_row * rows;
     // The last chip's room goes to the words that tell how many there are beyond.
     let shown = if entries.len() > room { room - 1 } else { entries.len() };
@@ -82,7 +86,7 @@ fn chips(pen: &mut Pen, entries: &[Entry], top: f64, rows: usize) -> f64 {
         let (x, y) = corner(number);
         chip(pen, (x, y), entry);
         if number + 1 < entries.len() && (number + 1) % per_row != 0 {
-            pen.arrow(&format!("M{} {}h{}", short(x + CHIP.0 + 1.0), short(y + CHIP.1 / 2.0), 13));
+            pen.arrow(&format!("M{} {}h{}", short(x + CHIP.0 + 1.0), short(y + CHIP.1 / 2.0), 13), 1.0);
         }
     }
     if shown < entries.len() {
@@ -90,7 +94,15 @@ fn chips(pen: &mut Pen, entries: &[Entry], top: f64, rows: usize) -> f64 {
         let beyond = format!("and {} more", count(entries.len() - shown));
         pen.text((x + 2.0, y + 19.0), "muted", "start", &beyond);
     }
-    top + STEP.1 * entries.len().min(room).div_ceil(per_row) as f64
+    top + STEP.1 * entries.len().min(room).div_ceil(per_row).max(1) as f64
+}
+
+/// The heap's top, at the right: it is in no list.
+fn top_chip(pen: &mut Pen, last: Option<&Entry>, top: f64) {
+    if let Some(entry) = last {
+        pen.text((RIGHT - CHIP.0 - 8.0, top + 19.0), "label", "end", "top");
+        chip(pen, (RIGHT - CHIP.0, top), entry);
+    }
 }
 
 fn chip(pen: &mut Pen, (x, y): (f64, f64), entry: &Entry) {
@@ -100,7 +112,8 @@ fn chip(pen: &mut Pen, (x, y): (f64, f64), entry: &Entry) {
 }
 
 /// Rows of bins, those that hold something.
-fn bins(pen: &mut Pen, index: &[Entry], top: f64) -> f64 {
+fn bins(pen: &mut Pen, index: &[Entry], last: Option<&Entry>, top: f64) -> f64 {
+    top_chip(pen, last, top);
     let mut lists: Vec<(usize, Vec<Entry>)> = Vec::new();
     for entry in index {
         match lists.last_mut() {
@@ -111,8 +124,8 @@ fn bins(pen: &mut Pen, index: &[Entry], top: f64) -> f64 {
     let shown = if lists.len() > BINS { BINS - 1 } else { lists.len() };
     let mut y = top;
     for (list, entries) in lists.iter().take(shown) {
-        pen.text((LEFT - 12.0, y + 19.0), "muted", "end", &list.to_string());
-        y = chips(pen, entries, y, 1);
+        pen.text((LEFT - 12.0, y + 19.0), "label", "end", &format!("bin {list}"));
+        y = chips(pen, entries, None, y, 1);
     }
     if shown < lists.len() {
         let blocks: usize = lists.iter().skip(shown).map(|(_, entries)| entries.len()).sum();
@@ -120,14 +133,16 @@ fn bins(pen: &mut Pen, index: &[Entry], top: f64) -> f64 {
         pen.text((LEFT, y + 19.0), "muted", "start", &beyond);
         y += STEP.1;
     }
-    y
+    y.max(top + STEP.1)
 }
 
 /// The tree: nodes from left to right in its order, the root above.
-fn tree(pen: &mut Pen, index: &[Entry], top: f64) -> Drawn {
+fn tree(pen: &mut Pen, index: &[Entry], last: Option<&Entry>, top: f64) -> Drawn {
+    top_chip(pen, last, top);
     let mut order = index.to_vec();
     order.sort_by_key(|entry| (entry.size, entry.offset));
-    let width = (RIGHT - LEFT) / order.len() as f64;
+    let room = RIGHT - LEFT - if last.is_some() { CHIP.0 + 50.0 } else { 0.0 };
+    let width = room / order.len().max(1) as f64;
     let levels = order.iter().map(|entry| entry.level).max().unwrap_or(0).min(LEVELS);
     let named = width >= 46.0;
     let pitch = if named { 40.0 } else { (150.0 / (levels + 1) as f64).clamp(9.0, 30.0) };
@@ -154,5 +169,5 @@ fn tree(pen: &mut Pen, index: &[Entry], top: f64) -> Drawn {
             pen.circle((*x, *y), (width * 0.4).clamp(1.0, 4.0), "dot");
         }
     }
-    Drawn { bottom: top + pitch * levels as f64 + 30.0, nodes }
+    Drawn { bottom: top + pitch * levels as f64 + 34.0, nodes }
 }

@@ -49,8 +49,9 @@ impl Pen {
     }
 
     /// A path that ends in an arrow.
-    pub fn arrow(&mut self, path: &str) {
-        let _ = writeln!(self.out, r#"<path class="link" marker-end="url(#arrow)" d="{path}"/>"#);
+    pub fn arrow(&mut self, path: &str, opacity: f64) {
+        let faint = if opacity < 1.0 { format!(r#" opacity="{}""#, short(opacity)) } else { String::new() };
+        let _ = writeln!(self.out, r#"<path class="link" marker-end="url(#arrow)"{faint} d="{path}"/>"#);
     }
 
     /// A circle.

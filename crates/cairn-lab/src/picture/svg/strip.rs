@@ -2,7 +2,7 @@
 
 use super::pen::{Pen, short};
 use super::{LEFT, RIGHT};
-use crate::history::{Block, HEADER, Shape, State, Still, bytes, count, place};
+use crate::history::{Block, HEADER, Shape, State, Still, bytes, count, place, without_top};
 use crate::picture::bytes_per_row;
 
 /// The height of a row, and the room above it where arcs run.
@@ -57,6 +57,11 @@ pub fn draw(pen: &mut Pen, still: &Still, shape: Shape, top: f64, extent: usize)
     for block in &still.snapshot.blocks {
         draw_block(pen, &strip, block);
     }
+    let given = still.op.map(|op| op.id());
+    let is_given = |block: &&Block| block.owner.is_some_and(|owner| Some(owner.id) == given);
+    if let Some(block) = still.snapshot.blocks.iter().find(is_given) {
+        pieces(pen, &strip, (block.offset, block.end()), "changed");
+    }
     if shape == Shape::List {
         arcs(pen, still, &strip);
     }
@@ -78,7 +83,7 @@ fn draw_block(pen: &mut Pen, strip: &Strip, block: &Block) {
             pieces(pen, strip, (block.offset, body), "head");
             pieces(pen, strip, (body, payload_end.min(block.end())), "used");
             pieces(pen, strip, (payload_end.min(block.end()), block.end()), "waste");
-            if strip.x(block.size) - LEFT >= 3.0 {
+            if strip.x(block.size) - LEFT >= 5.0 {
                 pieces(pen, strip, (block.offset, block.end()), "edge");
             }
         }
@@ -113,9 +118,12 @@ fn pieces(pen: &mut Pen, strip: &Strip, (from, to): (usize, usize), class: &str)
 /// The block's size where it has room, and whose it is.
 fn label(pen: &mut Pen, strip: &Strip, block: &Block) {
     let (middle, y) = strip.anchor(block.offset, block.size);
+    // Beside the header, not on it.
+    let header = if block.state == State::Used { strip.x(HEADER) - LEFT } else { 0.0 };
+    let middle = middle + header / 2.0;
     let in_row = block.size.min(strip.row - block.offset % strip.row);
     let in_row = in_row.max((block.size - in_row).min(strip.row));
-    let width = strip.x(in_row) - LEFT;
+    let width = strip.x(in_row) - LEFT - header;
     let text = count(block.size);
     let room = 7.2 * text.len() as f64 + 6.0;
     if width < room {
@@ -155,8 +163,8 @@ fn explain(block: &Block) -> String {
 
 /// The order of the free list.
 fn arcs(pen: &mut Pen, still: &Still, strip: &Strip) {
-    let index = &still.snapshot.index;
-    for pair in index.windows(2).take(LINKS) {
+    let (index, _) = without_top(&still.snapshot.index);
+    for (number, pair) in index.windows(2).take(LINKS).enumerate() {
         let (from, to) =
             (strip.anchor(pair[0].offset, pair[0].size), strip.anchor(pair[1].offset, pair[1].size));
         let path = if (from.1 - to.1).abs() < 1.0 {
@@ -169,7 +177,8 @@ fn arcs(pen: &mut Pen, still: &Still, strip: &Strip) {
             let away = if to.1 > from.1 { rise } else { -rise };
             arc(start, (start.0 + side, start.1 + away), (to.0 - side, to.1 - rise), to)
         };
-        pen.arrow(&path);
+        // The first links are what a search follows; later ones fade.
+        pen.arrow(&path, 1.0 - 0.8 * (number.saturating_sub(8) as f64 / LINKS as f64));
     }
     if let Some(first) = index.first() {
         let (x, y) = strip.anchor(first.offset, first.size);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::paint::{Ink, Paint};
 use super::say;
-use crate::history::{Entry, Shape, count, place};
+use crate::history::{Entry, Shape, count, place, without_top};
 
 /// Lines at most for lists and bins, nodes at most for a tree.
 const LINES: usize = 6;
@@ -17,8 +17,15 @@ pub fn draw(out: &mut String, index: &[Entry], shape: Shape, paint: Paint, width
         Shape::Bins => ("free bins", "each in its order"),
         Shape::Tree => ("free tree", "smaller blocks above, larger below"),
     };
+    let (index, last) = without_top(index);
+    if let Some(entry) = last {
+        say(out, &format!("top of the heap, free, taken when nothing else fits: {}", entry_text(entry)));
+    }
     if index.is_empty() {
-        say(out, &format!("{name}: empty, there is no free block"));
+        say(
+            out,
+            &format!("{name}: empty, there is no {}free block", if last.is_some() { "other " } else { "" }),
+        );
         return;
     }
     say(out, &format!("{name}, {} in all, {of}:", count(index.len())));
@@ -64,7 +71,7 @@ fn bins(out: &mut String, index: &[Entry], paint: Paint, width: usize) {
     let lists: Vec<&[Entry]> = index.chunk_by(|one, other| one.list == other.list).collect();
     for entries in lists.iter().take(2 * LINES) {
         let list = entries.first().map_or(0, |entry| entry.list);
-        chain(out, &format!("  {list:>4}: "), entries, paint, width, 1);
+        chain(out, &format!("  bin {list:>3}: "), entries, paint, width, 1);
     }
     if lists.len() > 2 * LINES {
         say(out, &format!("  and {} bins more", count(lists.len() - 2 * LINES)));
