@@ -5,8 +5,9 @@ use std::ptr::NonNull;
 
 use cairn_heap::{BlockInfo, Entry, Error, Fault, Invariant, Totals, Violation};
 use cairn_lab::generate::{Recipe, SHAPES};
+use cairn_lab::picture::png::png;
 use cairn_lab::policies::{AnyHeap, Counts, HEADER, Memory, POLICIES, Policy, SETUPS, Setup};
-use cairn_lab::replay::{Complaint, Options, Stop, audit, means, memory_for, observe, replay, work};
+use cairn_lab::replay::{Complaint, Options, Stop, audit, means, memory_for, observe, plot, replay, work};
 use cairn_lab::trace::Trace;
 
 /// What a broken heap does wrong.
@@ -160,10 +161,7 @@ fn a_sound_heap_passes() {
 #[test]
 fn overlap_is_noticed() {
     let (op, complaint) = found(Wrong::Overlap);
-    assert!(
-        matches!(complaint, Complaint::Overlap { other: 0 | 1, size: 100, .. }),
-        "{complaint}"
-    );
+    assert!(matches!(complaint, Complaint::Overlap { other: 0 | 1, size: 100, .. }), "{complaint}");
     assert_eq!(op, 4);
     assert!(matches!(found(Wrong::Same), (4, Complaint::Overlap { other: 0 | 1, .. })));
 }
@@ -278,4 +276,23 @@ fn an_empty_trace_is_fine() {
     assert_eq!(report.results[0].heap_bytes, 0);
     assert!(report.results[0].utilisation.abs() < 1e-12);
     assert_eq!(HEADER, 8);
+}
+
+#[test]
+fn the_plot_has_a_panel_for_each_trace_and_a_line_for_each_heap() {
+    let heaps: Vec<(&Policy, Setup)> =
+        POLICIES.iter().take(3).map(|policy| (policy, Setup::Standard)).collect();
+    let options = Options { rounds: 1, ..Options::default() };
+    let reports: Vec<_> = ["stack,ops=300", "queue,ops=300"]
+        .map(|text| Recipe::parse(text).expect("valid").make())
+        .iter()
+        .map(|trace| replay(trace, &heaps, &options, &mut |_| {}))
+        .collect();
+    let svg = plot::svg(&reports).expect("drawn");
+    for word in ["stack,ops=300", "queue,ops=300", "first-fit-address", "live payload", "operations"] {
+        assert!(svg.contains(word), "{word} is missing");
+    }
+    let png = png(&svg).expect("an SVG that can be read");
+    assert!(png.starts_with(b"\x89PNG") && png.len() > 10_000);
+    assert!(plot::svg(&[]).expect_err("nothing to draw").contains("nothing"));
 }
