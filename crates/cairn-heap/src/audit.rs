@@ -130,9 +130,14 @@ impl Violation {
         Self { invariant, address: 0, block: 0 }
     }
 
-    /// A link from `from`, or from outside of the blocks, that leads to no free block.
-    pub(crate) fn link(from: Option<Block>, to: Block) -> Self {
-        Self { invariant: Invariant::IndexLink, address: to.address(), block: from.map_or(0, Block::address) }
+    /// A violation that shows in a free block's links, which its payload begins with.
+    pub(crate) fn links(invariant: Invariant, block: Block) -> Self {
+        Self { invariant, address: block.address(), block: block.address() }
+    }
+
+    /// A link of `from`, or of the policy itself, that leads to no free block.
+    pub(crate) fn link(from: Option<Block>) -> Self {
+        from.map_or(Self::whole(Invariant::IndexLink), |from| Self::links(Invariant::IndexLink, from))
     }
 
     /// What the core's audit of a list or tree found.
@@ -142,14 +147,14 @@ impl Violation {
                 Invariant::IndexBalance
             }
             "a node is not less than its successor" => Invariant::IndexOrder,
+            "fewer nodes are linked than the tree claims to have" => Invariant::IndexComplete,
             what if what.starts_with("a link leads out") => Invariant::IndexLink,
             _ => Invariant::IndexLinks,
         };
-        match broken.node {
-            Some(node) if invariant == Invariant::IndexLink || space.is_free_block(node) => {
-                Self::at(invariant, node)
-            }
-            _ => Self::whole(invariant),
+        // The audit of a list or tree whose very first link is damaged names where that leads, which is no block.
+        match broken.node.filter(|&node| space.is_free_block(node)) {
+            Some(node) => Self::links(invariant, node),
+            None => Self::whole(invariant),
         }
     }
 }
@@ -181,6 +186,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     pub fn check(&self) -> Result<Totals, Violation> {
         let mut totals = Totals { extent: self.space.extent, ..Totals::default() };
         let mut extent = 0;
+        let mut free_sum = 0;
         let mut last_end = 0;
         let mut last = None;
         for segment in self.space.segments() {
@@ -195,13 +201,13 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             last_end = segment.end();
             last = Some(segment);
             extent += segment.end() - segment.start();
-            self.check_segment(segment, &mut totals)?;
+            self.check_segment(segment, &mut totals, &mut free_sum)?;
         }
         if last != self.space.last_segment() {
             let address = self.space.broken_segment(last);
             return Err(Violation { invariant: Invariant::Segments, address, block: 0 });
         }
-        self.check_index(&totals)?;
+        self.check_index(&totals, free_sum)?;
         self.check_waiting(&totals)?;
         // The extent counts what lies in front of an unaligned segment as well.
         let counted = (self.space.used_blocks, self.space.used_bytes);
@@ -211,7 +217,12 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         Ok(totals)
     }
 
-    fn check_segment(&self, segment: Segment, totals: &mut Totals) -> Result<(), Violation> {
+    fn check_segment(
+        &self,
+        segment: Segment,
+        totals: &mut Totals,
+        free_sum: &mut usize,
+    ) -> Result<(), Violation> {
         let mut at = segment.first::<C>();
         let mut before = None;
         while at < segment.stop() {
@@ -240,6 +251,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             } else {
                 totals.free_blocks += 1;
                 totals.free_bytes += size;
+                *free_sum = free_sum.wrapping_add(at);
                 totals.largest_free = totals.largest_free.max(size);
                 if before == Some(false) {
                     return Err(Violation::at(Invariant::FreeNeighbours, block));
@@ -270,7 +282,8 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         Ok(())
     }
 
-    fn check_index(&self, totals: &Totals) -> Result<(), Violation> {
+    /// `free_sum` is the sum of all free blocks' addresses.
+    fn check_index(&self, totals: &Totals, free_sum: usize) -> Result<(), Violation> {
         let top = self.space.top();
         let top_size = self.space.top_size();
         // The walk over the blocks has been through: the mark is sound, and a free block before it has its footer.
@@ -283,12 +296,15 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             }
         }
         let (mut blocks, mut bytes) = (usize::from(top.is_some()), top_size);
+        let mut sum = top.map_or(0, Block::address);
         self.policy.audit(&self.space, &mut |block, _| {
             blocks += 1;
             bytes += block.header().size();
+            sum = sum.wrapping_add(block.address());
         })?;
-        // All members are free blocks, none is twice among them (links agree), so equal numbers mean equal sets.
-        if (blocks, bytes) == (totals.free_blocks, totals.free_bytes) {
+        // None is twice among the members (links agree), so equal numbers mean equal sets, if all members are blocks. One that lies in
+        // another block, and only looks like one, is betrayed by the sum.
+        if (blocks, bytes, sum) == (totals.free_blocks, totals.free_bytes, free_sum) {
             return Ok(());
         }
         Err(Violation::whole(Invariant::IndexComplete))
@@ -303,5 +319,135 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             return Ok(());
         }
         Err(Violation::whole(Invariant::Waiting))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! What no byte of the heap's memory can break, because it is kept in the heap itself. Everything else: `tests/invariants.rs`.
+
+    use core::alloc::Layout;
+    use core::mem::size_of_val;
+    use std::vec;
+
+    use super::*;
+    use crate::{BestFitTree, Carve, FirstFit, Region, Segregated, TwoLevel};
+
+    /// Blocks lie in the order in which they are asked for.
+    #[derive(Debug)]
+    struct Low;
+    impl Config for Low {
+        const CARVE: Carve = Carve::Low;
+        type Meter = ();
+    }
+
+    /// A heap with used and free blocks of several sizes.
+    fn heap<P: Placement>() -> Heap<Region, P, Low> {
+        let mut heap = Heap::new(Region::new(vec![0; 20_000].leak()));
+        let mut blocks = vec![];
+        for size in [24, 100, 24, 600, 1000, 24, 1000, 24, 5000, 24] {
+            blocks.push(heap.allocate(Layout::from_size_align(size, 8).unwrap()).unwrap());
+        }
+        for index in [1, 3, 6, 8] {
+            // SAFETY: each of the blocks is freed once, and nobody uses them.
+            unsafe { heap.deallocate(blocks[index]) }.unwrap();
+        }
+        assert_eq!(heap.check().unwrap().free_blocks, 5);
+        heap
+    }
+
+    /// Flips each bit of the policy's own memory, and puts it back: what the audit finds each time.
+    fn flipped<P: Placement>() -> vec::Vec<Result<Totals, Violation>> {
+        let mut heap = heap::<P>();
+        let bytes = size_of_val(&heap.policy);
+        let mut found = vec![];
+        for bit in 0..8 * bytes {
+            let flip = |policy: &mut P| {
+                // SAFETY: the byte is one of the policy's, of integers without forbidden values.
+                unsafe { *(&raw mut *policy).cast::<u8>().add(bit / 8) ^= 1 << (bit % 8) };
+            };
+            flip(&mut heap.policy);
+            found.push(heap.check());
+            flip(&mut heap.policy);
+        }
+        assert!(heap.check().is_ok());
+        found
+    }
+
+    #[test]
+    fn index_bitmap() {
+        for found in [flipped::<Segregated>(), flipped::<TwoLevel<4>>()] {
+            let mut bitmap = 0;
+            for result in found {
+                let violation = result.expect_err("each bit of the bins is needed");
+                match violation.invariant {
+                    Invariant::IndexBitmap => bitmap += 1,
+                    // The head of a bin leads to no free block, or to another one.
+                    Invariant::IndexLink => assert_eq!((violation.address, violation.block), (0, 0)),
+                    Invariant::IndexLinks | Invariant::IndexBin => assert_ne!(violation.block, 0),
+                    other => panic!("{other:?}: {violation}"),
+                }
+            }
+            assert!(bitmap > 32 * 4, "{bitmap}");
+        }
+    }
+
+    #[test]
+    fn totals() {
+        let mut heap = heap::<FirstFit>();
+        let expected = Err(Violation::whole(Invariant::Totals));
+        heap.space.used_blocks += 1;
+        assert_eq!(heap.check(), expected);
+        heap.space.used_blocks -= 1;
+        heap.space.used_bytes -= 16;
+        assert_eq!(heap.check(), expected);
+        heap.space.used_bytes += 16;
+        heap.space.extent -= 4096;
+        assert_eq!(heap.check(), expected);
+        heap.space.extent += 4096;
+        assert!(heap.check().is_ok());
+    }
+
+    #[test]
+    fn top() {
+        let mut heap = heap::<BestFitTree>();
+        let top = heap.space.top().unwrap();
+        heap.space.clear_top();
+        assert_eq!(heap.check(), Err(Violation::at(Invariant::Top, top)));
+        heap.space.set_top(top.address() - 32);
+        assert_eq!(heap.check(), Err(Violation::at(Invariant::Top, top)));
+        heap.space.set_top(top.address());
+        assert!(heap.check().is_ok());
+    }
+
+    #[test]
+    fn every_invariant_has_a_sentence_of_its_own() {
+        use Invariant::{
+            EndMark, Footer, FreeNeighbours, HeaderCheck, IndexBalance, IndexBin, IndexBitmap, IndexComplete,
+            IndexLink, IndexLinks, IndexOrder, PreviousUsed, Segments, Size, Tiling, Top, Waiting,
+        };
+        let all = [
+            Segments,
+            HeaderCheck,
+            Size,
+            Tiling,
+            EndMark,
+            PreviousUsed,
+            Footer,
+            FreeNeighbours,
+            IndexLink,
+            IndexLinks,
+            IndexOrder,
+            IndexBin,
+            IndexBitmap,
+            IndexBalance,
+            IndexComplete,
+            Top,
+            Waiting,
+            Invariant::Totals,
+        ];
+        let sentences: std::collections::BTreeSet<_> =
+            all.iter().map(|invariant| invariant.sentence()).collect();
+        assert_eq!(sentences.len(), all.len());
     }
 }

@@ -149,6 +149,9 @@ impl<const LEVELS: usize> Bins<LEVELS> {
         space: &Space<C>,
         visit: &mut dyn FnMut(Block, Place),
     ) -> Result<(), Violation> {
+        if self.levels >> LEVELS != 0 {
+            return Err(Violation::whole(Invariant::IndexBitmap));
+        }
         for bin in 0..=Self::LAST {
             let (level, step) = (bin / STEPS, bin % STEPS);
             let marked = self.steps[level] >> step & 1 == 1;
@@ -160,10 +163,10 @@ impl<const LEVELS: usize> Bins<LEVELS> {
             let mut at = self.head(space, bin);
             while let Some(block) = at {
                 if !space.is_free_block(block) {
-                    return Err(Violation::link(space.follow(before), block));
+                    return Err(Violation::link(space.follow(before)));
                 }
                 if block.link(PREV) != before {
-                    return Err(Violation::at(Invariant::IndexLinks, block));
+                    return Err(Violation::links(Invariant::IndexLinks, block));
                 }
                 if Self::bin_of(block.header().size() / C::ALIGN) != bin {
                     return Err(Violation::at(Invariant::IndexBin, block));

@@ -79,7 +79,7 @@ pub(super) fn audit<C: Config>(
     let mut at = list.first();
     while let Some(block) = at {
         if sorted && before > at {
-            return Err(Violation::at(Invariant::IndexOrder, block));
+            return Err(Violation::links(Invariant::IndexOrder, block));
         }
         visit(block, Place::default());
         before = at;
