@@ -361,7 +361,7 @@ fn top() {
 #[test]
 fn waiting() {
     // So many that three of them are less than an eighth of the heap, from which on they would be joined.
-    let mut garden = Garden::<Segregated, Late>::new(&[&ROW[..], &[8192]].concat());
+    let mut garden = Garden::<Segregated, Late>::new(&[&ROW[..], &[528; 20]].concat());
     let [first, second, third] = garden.free(&[2, 3, 8])[..] else { unreachable!() };
     assert_eq!(garden.heap.check().unwrap().waiting_blocks, 3);
     // The list: third → second → first. It ends too early,
