@@ -114,7 +114,7 @@ fn tell(verdicts: &[Verdict], json: bool) -> Result<(), Failure> {
         }
     }
     if wrong > 0 {
-        return Err(Failure::new(WRONG, format!("{wrong} of {} heaps are unsound", verdicts.len())));
+        return Err(Failure::new(WRONG, format!("{wrong} of {} checks failed", verdicts.len())));
     }
     Ok(())
 }
