@@ -91,7 +91,10 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         // SAFETY: the rest lies in the block and is large enough for one. Its header is not written yet: should a fault be found, the
         // program's bytes are still there.
         let left = unsafe { block.plus(need) };
-        self.release(left, Header::used(left.address(), rest, true))?;
+        self.release(left, Header::used(left.address(), rest, true)).map_err(|fault| match fault {
+            Fault::Corrupted { word, .. } => Fault::Corrupted { address: block.address(), word },
+            other => other,
+        })?;
         self.space.meter().split();
         block.set_header(Header::used(block.address(), need, header.previous_used()));
         self.space.used_bytes -= rest;
