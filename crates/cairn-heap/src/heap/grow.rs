@@ -27,9 +27,14 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
 
     /// Lets the last block grow in place: true if behind it there now is a top of at least `need` bytes.
     pub(super) fn extend_last(&mut self, need: usize) -> bool {
+        let last = self.space.last_segment();
         // A piece may be smaller than what is missing; the next one then follows it.
         while self.space.top_size() < need {
             if !self.is_contiguous() || self.take_piece(self.missing(need)).is_err() {
+                return false;
+            }
+            // Somebody else moved the program break in this very moment: the piece began a new segment, and the top is there.
+            if self.space.last_segment() != last {
                 return false;
             }
         }

@@ -58,8 +58,9 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         let mut next_free = next_free;
         if self.space.ends_at(next.address() + next_free) {
             let extended = self.extend_last(need - has);
-            // A little may have come even if not enough did.
-            next_free = self.space.top_size();
+            // A little may have come even if not enough did; or it came elsewhere, and the old top is a block of the index.
+            let next_header = next.header();
+            next_free = if next_header.is_used() { 0 } else { next_header.size() };
             if extended {
                 self.take_next(block, header, next, next_free, need);
                 return Ok(payload);
