@@ -361,7 +361,8 @@ mod tests {
         let mut heap = heap::<P>();
         let bytes = size_of_val(&heap.policy);
         let mut found = vec![];
-        for bit in 0..8 * bytes {
+        // Miri looks at some of them.
+        for bit in (0..8 * bytes).step_by(if cfg!(miri) { 501 } else { 1 }) {
             let flip = |policy: &mut P| {
                 // SAFETY: the byte is one of the policy's, of integers without forbidden values.
                 unsafe { *(&raw mut *policy).cast::<u8>().add(bit / 8) ^= 1 << (bit % 8) };
@@ -388,7 +389,7 @@ mod tests {
                     other => panic!("{other:?}: {violation}"),
                 }
             }
-            assert!(bitmap > 32 * 4, "{bitmap}");
+            assert!(bitmap > if cfg!(miri) { 1 } else { 32 * 4 }, "{bitmap}");
         }
     }
 

@@ -76,8 +76,8 @@ fn segments_in_several_regions() {
         blocks.windows(2).filter(|pair| pair[0].address + pair[0].size != pair[1].address).collect();
     assert_eq!(starts.len(), 2);
     // The record of the second segment, then the way to it in that of the first.
-    let second = starts[0][1].address - if cfg!(target_pointer_width = "64") { 32 } else { 16 };
-    let first = blocks[0].address - if cfg!(target_pointer_width = "64") { 32 } else { 16 };
+    let second = starts[0][1].address - RECORD;
+    let first = blocks[0].address - RECORD;
     let was = write(second + WORD, read(second + WORD) ^ 1);
     let violation = Violation { invariant: Invariant::Segments, address: second, block: 0 };
     assert_eq!(heap.check(), Err(violation));

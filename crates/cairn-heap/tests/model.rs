@@ -27,9 +27,13 @@ impl Config for Align32 {
     type Meter = ();
 }
 
+/// Fewer where each step takes a thousand times as long.
+const SEEDS: u64 = if cfg!(miri) { 1 } else { 8 };
+const STEPS: usize = if cfg!(miri) { 60 } else { 1200 };
+
 fn run<S: Source, P: Placement, C: Config>(source: S, seed: u64) {
     let mut shadow = Shadow::new(Heap::<S, P, C>::new(source));
-    for step in Steps::from_seed(seed, 1200) {
+    for step in Steps::from_seed(seed, STEPS) {
         shadow.step(step);
     }
     shadow.free_all();
@@ -49,7 +53,7 @@ macro_rules! policies {
 
             #[test]
             fn on_a_region() {
-                for seed in 0..8 {
+                for seed in 0..SEEDS {
                     run::<_, $policy, Standard>(region(200_000), seed);
                     run::<_, $policy, Align8>(region(60_001), seed);
                     run::<_, $policy, Align32>(region(200_000), seed);
@@ -59,7 +63,7 @@ macro_rules! policies {
 
             #[test]
             fn on_several_regions() {
-                for seed in 0..8 {
+                for seed in 0..SEEDS {
                     let regions = || Regions::new([region(30_000), region(1), region(50_003), region(0), region(40_000)]);
                     run::<_, $policy, Standard>(regions(), seed);
                     run::<_, $policy, Align8>(regions(), seed);
@@ -70,7 +74,7 @@ macro_rules! policies {
             #[cfg(all(feature = "os", not(miri)))]
             #[test]
             fn on_a_map() {
-                for seed in 0..8 {
+                for seed in 0..SEEDS {
                     run::<_, $policy, Standard>(Map::new(1 << 20), seed);
                     run::<_, $policy, Align8>(Map::new(300_000), seed);
                     run::<_, $policy, Align32>(Map::new(300_000), seed);
@@ -81,7 +85,7 @@ macro_rules! policies {
             #[test]
             fn on_the_program_break() {
                 let _alone = BREAK.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                for seed in 0..8 {
+                for seed in 0..SEEDS {
                     run::<_, $policy, Standard>(Break::new(1 << 20), seed);
                     run::<_, $policy, Align8>(Break::new(300_000), seed);
                 }

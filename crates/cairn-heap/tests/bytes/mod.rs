@@ -66,11 +66,15 @@ pub fn set_free(block: usize, size: usize, flags: usize) {
     write(block + size - 2 * WORD, size);
 }
 
-/// Memory for a heap, with its provenance exposed.
+/// Bytes at the beginning of a segment, in front of its first block.
+pub const RECORD: usize = if cfg!(target_pointer_width = "64") { 32 } else { 16 };
+
+/// Memory for a heap, with its provenance exposed, at a multiple of 16.
 pub fn memory(bytes: usize) -> Region {
-    let memory = vec![0xA5; bytes].leak();
+    let memory = vec![0xA5A5_A5A5_u128; bytes.div_ceil(16)].leak();
     memory.as_mut_ptr().expose_provenance();
-    Region::new(memory)
+    // SAFETY: the memory is nobody else's from now on.
+    unsafe { Region::from_raw(memory.as_mut_ptr().cast(), bytes) }
 }
 
 /// A heap on a region, and how to name its blocks and links.
@@ -90,7 +94,7 @@ impl<P: Placement, C: Config> Garden<P, C> {
             heap.allocate(layout).unwrap();
         }
         let first = heap.blocks().next().unwrap().address;
-        let record = first - if cfg!(target_pointer_width = "64") { 32 } else { 16 };
+        let record = first - RECORD;
         let garden = Self { heap, record };
         let found: Vec<_> = garden.heap.blocks().map(|block| block.size).collect();
         assert_eq!(found[..sizes.len()], *sizes, "the blocks lie in the order in which they were asked for");
