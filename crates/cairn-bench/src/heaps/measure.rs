@@ -19,6 +19,9 @@ const PLACE_LIMIT: Duration = Duration::from_secs(20);
 /// Heaps that need longer than this for one replay get no bisection: it takes a dozen.
 const BISECT_LIMIT: Duration = Duration::from_millis(1500);
 
+/// A replay that takes longer than this isn't repeated within a round.
+const REPEAT_LIMIT: Duration = Duration::from_millis(100);
+
 /// One replay is repeated in each round as often as this, so that short traces aren't timed cold; the fastest counts.
 pub fn repeats(steps: usize) -> usize {
     (300_000 / steps.max(1)).clamp(2, 8)
@@ -65,6 +68,31 @@ impl Contender {
     /// glibc.
     pub const fn glibc() -> Contender {
         Contender { name: "glibc", what: "the C library of this machine", ours: false, how: How::There }
+    }
+}
+
+impl Contender {
+    /// Whether it lives in the arena, and not in a process or a mapping of its own.
+    pub fn in_arena(&self) -> bool {
+        matches!(self.how, How::Here { .. }) && self.what != "mmap"
+    }
+
+    /// How much of the arena a replay needs; none if it fails or doesn't live there. The arena isn't clear afterwards.
+    pub fn extent(&self, script: &Script, arena: &mut Arena, slots: &mut [*mut u8]) -> Option<usize> {
+        let How::Here { place, .. } = self.how else { return None };
+        place(script, slots, arena.room(arena.len()), Growth::Whole, Duration::MAX).ok()
+    }
+
+    /// One timed replay in a clear arena; none if it fails or doesn't live there.
+    pub fn replay(
+        &self,
+        script: &Script,
+        arena: &mut Arena,
+        slots: &mut [*mut u8],
+        limit: Duration,
+    ) -> Option<Timed> {
+        let How::Here { time, .. } = self.how else { return None };
+        time(script, slots, arena.room(arena.len()), limit)
     }
 }
 
@@ -149,7 +177,9 @@ pub fn measure(
                             break;
                         };
                         best = Some(best.filter(|best| best.ns <= timed.ns).unwrap_or(timed));
-                        if timed.cut {
+                        if timed.cut
+                            || timed.ns * script.steps.len() as f64 > 1e9 * REPEAT_LIMIT.as_secs_f64()
+                        {
                             break;
                         }
                     }
