@@ -2,6 +2,8 @@
 //! fuzz target.
 #![allow(dead_code)]
 
+pub mod play;
+
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
@@ -21,11 +23,18 @@ pub struct Steps {
     state: u64,
     left: usize,
     scale: u32,
+    /// Steps for which the heap grows, and then for which it shrinks.
+    pub phase: usize,
 }
 
 impl Steps {
     pub fn from_seed(seed: u64, count: usize) -> Self {
-        Self { state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1, left: count, scale: (seed % 4) as u32 }
+        Self {
+            state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
+            left: count,
+            scale: (seed % 4) as u32,
+            phase: 150,
+        }
     }
 
     fn random(&mut self) -> usize {
@@ -52,7 +61,7 @@ impl Iterator for Steps {
 
     fn next(&mut self) -> Option<Step> {
         self.left = self.left.checked_sub(1)?;
-        let growing = (self.left / 150).is_multiple_of(2);
+        let growing = (self.left / self.phase).is_multiple_of(2);
         let (which, size) = (self.random(), self.size());
         Some(match self.random() % 20 {
             0..4 => Step::Reallocate { which, size },
@@ -76,13 +85,17 @@ struct Live {
 pub struct Shadow<S: Source, P: Placement, C: Config> {
     pub heap: Heap<S, P, C>,
     live: Vec<Live>,
+    /// Some blocks that are free.
     gone: Vec<NonNull<u8>>,
     pattern: u8,
+    /// Audits after each so many steps.
+    pub every: usize,
+    steps: usize,
 }
 
 impl<S: Source, P: Placement, C: Config> Shadow<S, P, C> {
     pub fn new(heap: Heap<S, P, C>) -> Self {
-        Self { heap, live: Vec::new(), gone: Vec::new(), pattern: 0 }
+        Self { heap, live: Vec::new(), gone: Vec::new(), pattern: 0, every: 1, steps: 0 }
     }
 
     pub fn step(&mut self, step: Step) {
@@ -92,14 +105,24 @@ impl<S: Source, P: Placement, C: Config> Shadow<S, P, C> {
             Step::Reallocate { which, size } => self.reallocate(which, size),
             Step::FreeTwice { which, inside } => self.free_wrongly(which, inside),
         }
-        self.check();
+        self.steps += 1;
+        if self.steps.is_multiple_of(self.every) {
+            self.check();
+        }
     }
 
     pub fn free_all(&mut self) {
         while !self.live.is_empty() {
-            self.free(0);
-            self.check();
+            self.step(Step::Free { which: 0 });
         }
+        self.check();
+    }
+
+    fn has_gone(&mut self, block: NonNull<u8>) {
+        if self.gone.len() == 100 {
+            self.gone.swap_remove(self.steps % 100);
+        }
+        self.gone.push(block);
     }
 
     fn allocate(&mut self, size: usize, align_log2: u32, zeroed: bool) {
@@ -125,7 +148,7 @@ impl<S: Source, P: Placement, C: Config> Shadow<S, P, C> {
         verify(&live, live.layout.size());
         // SAFETY: the block is live, and the shadow just forgot it.
         unsafe { self.heap.deallocate(live.block) }.unwrap();
-        self.gone.push(live.block);
+        self.has_gone(live.block);
     }
 
     fn reallocate(&mut self, which: usize, size: usize) {
@@ -144,7 +167,7 @@ impl<S: Source, P: Placement, C: Config> Shadow<S, P, C> {
                 assert!(block.addr().get().is_multiple_of(layout.align().max(C::ALIGN)));
                 self.take(block, layout);
                 if block != old.block {
-                    self.gone.push(old.block);
+                    self.has_gone(old.block);
                 }
             }
             Err(error) => {
