@@ -91,7 +91,7 @@ pub struct Trace {
 impl Trace {
     /// A trace that comes from no file. The suggested heap size is the greatest sum of live payload.
     pub fn new(name: impl Into<String>, ops: Vec<Op>) -> Trace {
-        let ids = ops.iter().map(|op| op.id() + 1).max().unwrap_or(0);
+        let ids = ops.iter().map(|op| op.id().saturating_add(1)).max().unwrap_or(0);
         let mut trace =
             Trace { name: name.into(), suggested_heap: 0, ids, weight: 1, ops, lines: Vec::new() };
         trace.suggested_heap = trace.peak_payload() as u64;
