@@ -18,7 +18,7 @@ pub fn describe(number: usize, op: Op, before: &Snapshot, after: &Snapshot) -> S
         Op::Allocate { id, size } => {
             let deed = owned(after, id).map_or_else(
                 || "nothing was given".to_owned(),
-                |block| format!("{} at {}", taken(block, before, after), place(block.offset)),
+                |block| format!("at {}, {}", place(block.offset), taken(block, before, after)),
             );
             format!("op {number}: allocate block {id}, {}: {deed}", bytes(size))
         }
@@ -34,7 +34,7 @@ pub fn describe(number: usize, op: Op, before: &Snapshot, after: &Snapshot) -> S
             let was = old.and_then(|block| block.owner).map_or(0, |owner| owner.payload);
             let deed = match (old, owned(after, id)) {
                 (Some(old), Some(new)) => resized(old, new, before, after),
-                (None, Some(new)) => format!("{} at {}", taken(new, before, after), place(new.offset)),
+                (None, Some(new)) => format!("at {}, {}", place(new.offset), taken(new, before, after)),
                 (_, None) => "it was freed".to_owned(),
             };
             format!("op {number}: resize block {id} from {} to {}: {deed}", count(was), bytes(size))

@@ -57,7 +57,21 @@ pub fn png(svg: &str) -> Result<Vec<u8>, PngError> {
     }
     let mut pixels = Pixmap::new(width, height).ok_or(PngError::Size(width, height))?;
     resvg::render(&tree, Transform::from_scale(SCALE, SCALE), &mut pixels.as_mut());
-    pixels.encode_png().map_err(|error| PngError::Encode(error.to_string()))
+    encode(pixels, width, height).map_err(|error| PngError::Encode(error.to_string()))
+}
+
+/// Packs pixels as small as it goes: pictures are kept in repositories and mailed.
+fn encode(pixels: Pixmap, width: u32, height: u32) -> Result<Vec<u8>, ::png::EncodingError> {
+    let mut file = Vec::new();
+    let mut encoder = ::png::Encoder::new(&mut file, width, height);
+    encoder.set_color(::png::ColorType::Rgba);
+    encoder.set_depth(::png::BitDepth::Eight);
+    encoder.set_compression(::png::Compression::High);
+    encoder.set_filter(::png::Filter::NoFilter);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&pixels.take_demultiplied())?;
+    writer.finish()?;
+    Ok(file)
 }
 
 /// The fonts carried inside, read once; every generic family means one of them.

@@ -90,9 +90,9 @@ fn legend(pen: &mut Pen, stills: &[Still], top: f64) -> f64 {
     let entries = [
         ("head", "header word", true),
         ("used", "payload in use", true),
-        ("waste", "waste inside a used block", true),
+        ("waste", "waste inside", true),
         ("free", "free block", true),
-        ("waiting", "freed, waits to be merged", waiting),
+        ("waiting", "waits to be merged", waiting),
         ("ground", "taken, no block", true),
     ];
     let mut left = MARGIN;
@@ -102,6 +102,6 @@ fn legend(pen: &mut Pen, stills: &[Still], top: f64) -> f64 {
         left += 50.0 + 6.9 * words.len() as f64;
     }
     pen.arrow(&format!("M{left} {0}h18", top + 6.0), 1.0);
-    pen.text((left + 28.0, top + 10.5), "muted", "start", "order of the free list, links of the tree");
+    pen.text((left + 28.0, top + 10.5), "muted", "start", "order of the index");
     top + 12.0
 }

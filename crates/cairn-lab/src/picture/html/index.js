@@ -25,6 +25,11 @@ class Index {
     if (heap.index.length === 0) {
       context.textAlign = "left";
       context.fillText("empty: there is no free block", GUTTER, 17);
+    } else if (links.length === 0) {
+      context.textAlign = "left";
+      context.fillStyle = ink.muted;
+      context.font = "12px system-ui, 'DejaVu Sans', sans-serif";
+      context.fillText("empty, but for the heap's top", GUTTER, 17);
     } else if (heap.shape === "tree") {
       this.tree(context, ink, links, room);
     } else if (heap.shape === "bins") {

@@ -160,7 +160,8 @@ class Strip {
   }
 
   label(context, ink, block) {
-    const anchor = this.anchor(block);
+    // On the payload of a used block, not on its header or waste.
+    const anchor = this.anchor(block.state === USED ? { offset: block.offset + HEADER, size: block.payload } : block);
     const text = count(block.size);
     if (anchor.width < 7 * text.length + 6 || anchor.y > this.height || anchor.y + ROW < this.top) return;
     context.fillStyle = block.state === USED ? ink.usedInk : block.state === FREE ? ink.freeInk : ink.waitingInk;

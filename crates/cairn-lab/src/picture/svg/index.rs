@@ -41,6 +41,9 @@ pub fn draw(pen: &mut Pen, still: &Still, shape: Shape, top: f64) -> Drawn {
         pen.text((LEFT, top + 19.0), "muted", "start", "empty: there is no free block");
         return Drawn { bottom: top + 34.0, nodes: Vec::new() };
     }
+    if index.is_empty() {
+        pen.text((LEFT, top + 19.0), "muted", "start", "empty, but for the heap's top");
+    }
     match shape {
         Shape::List => Drawn { bottom: chips(pen, index, last, top, ROWS), nodes: Vec::new() },
         Shape::Bins => Drawn { bottom: bins(pen, index, last, top), nodes: Vec::new() },

@@ -115,17 +115,16 @@ fn pieces(pen: &mut Pen, strip: &Strip, (from, to): (usize, usize), class: &str)
     }
 }
 
-/// The block's size where it has room, and whose it is.
+/// The block's size where it has room, and whose it is; in a used block on its payload.
 fn label(pen: &mut Pen, strip: &Strip, block: &Block) {
-    let (middle, y) = strip.anchor(block.offset, block.size);
-    // Beside the header, not on it.
-    let header = if block.state == State::Used { strip.x(HEADER) - LEFT } else { 0.0 };
-    let middle = middle + header / 2.0;
-    let in_row = block.size.min(strip.row - block.offset % strip.row);
-    let in_row = in_row.max((block.size - in_row).min(strip.row));
-    let width = strip.x(in_row) - LEFT - header;
+    let (from, size) =
+        block.owner.map_or((block.offset, block.size), |owner| (block.offset + HEADER, owner.payload));
+    let (middle, y) = strip.anchor(from, size);
+    let in_row = size.min(strip.row - from % strip.row);
+    let in_row = in_row.max((size - in_row).min(strip.row));
+    let width = strip.x(in_row) - LEFT;
     let text = count(block.size);
-    let room = 7.2 * text.len() as f64 + 6.0;
+    let room = 7.2 * text.len() as f64 + 4.0;
     if width < room {
         return;
     }
@@ -135,7 +134,7 @@ fn label(pen: &mut Pen, strip: &Strip, block: &Block) {
         State::Waiting => "on-waiting",
     };
     match block.owner {
-        Some(owner) if width >= 6.0 * (owner.id.to_string().len() + 1) as f64 + 6.0 => {
+        Some(owner) if width >= 6.0 * (owner.id.to_string().len() + 1) as f64 + 4.0 => {
             pen.text((middle, y + 16.0), class, "middle", &text);
             pen.text((middle, y + 28.5), "on-used-2", "middle", &format!("#{}", owner.id));
         }
