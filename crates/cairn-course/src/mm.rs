@@ -11,10 +11,13 @@ use crate::face::Face;
 use crate::memory::Memory;
 use crate::report;
 
-/// What the lab measures is the greatest extent; asking the driver is cheap. So the heap grows by no more than it needs.
+/// What the lab measures is the greatest extent, and asking the driver is cheap: so the heap grows by little more than it needs. Not by
+/// exactly that: with no room at all, there is no choice of where to put a block.
 struct Lab;
 
 impl Config for Lab {
+    const GROW_MIN: usize = 0;
+    const GROW_SHIFT: u32 = 9;
     type Meter = ();
 }
 
