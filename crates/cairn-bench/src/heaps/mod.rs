@@ -39,7 +39,7 @@ pub use peers::glibc::serve_if_asked;
 /// The options of `cairn-bench heaps`.
 #[derive(Args)]
 pub struct Heaps {
-    /// Traces: .rep files (also .rep.gz), or shapes as NAME[,ops=N][,seed=N] [default: all shapes and the recorded traces]
+    /// Traces: .rep files (also .rep.gz), names of recorded ones (--list), or shapes as NAME[,ops=N][,seed=N] [default: all shapes and the recorded traces]
     traces: Vec<String>,
     /// Three rounds, no search for the smallest arena, no heap over mmap: a first look
     #[arg(long)]
@@ -154,11 +154,15 @@ impl Heaps {
     }
 }
 
-/// A file, if there is one, or else a shape.
+/// A file, if there is one, or a recorded trace of the repository, or else a shape.
 fn trace(word: &str) -> anyhow::Result<Trace> {
     let path = Path::new(word);
     if path.exists() {
         return Ok(Trace::open(path)?);
+    }
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../cairn-lab/traces/{word}.rep.gz"));
+    if recorded.exists() {
+        return Ok(Trace::open(&recorded)?);
     }
     let recipe = Recipe::parse(word)
         .map_err(|reason| anyhow::anyhow!("'{word}' is neither a file nor a shape: {reason}"))?;
