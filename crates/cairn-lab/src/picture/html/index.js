@@ -82,7 +82,7 @@ class Index {
     context.textAlign = "center";
     context.fillStyle = ink.freeInk;
     context.font = "600 11.5px system-ui, 'DejaVu Sans', sans-serif";
-    context.fillText(block ? count(block.size) : "?", x + CHIP_WIDTH / 2, y + 9.5);
+    context.fillText(block ? count(block.size) : "?", x + CHIP_WIDTH / 2, y + 9.5, CHIP_WIDTH - 6);
     context.font = "9.5px ui-monospace, 'DejaVu Sans Mono', monospace";
     context.globalAlpha = 0.8;
     context.fillText(place(link.offset), x + CHIP_WIDTH / 2, y + 21);
@@ -165,7 +165,7 @@ class Index {
       context.textAlign = "center";
       context.fillStyle = ink.freeInk;
       context.font = "600 11.5px system-ui, 'DejaVu Sans', sans-serif";
-      context.fillText(count(node.size), node.x, node.y + 0.5);
+      context.fillText(count(node.size), node.x, node.y + 0.5, 44);
     } else {
       const radius = Math.min(5, Math.max(1.2, step * 0.42));
       this.mark(context, ink, node.offset, node.x - radius, node.y - radius, 2 * radius, 2 * radius, radius);
