@@ -14,6 +14,7 @@ mod check;
 mod elf;
 mod failure;
 mod heap;
+mod lesson;
 mod library;
 mod preload;
 mod program;
@@ -61,6 +62,7 @@ fn command(arguments: Vec<OsString>) -> i32 {
         Verb::Replay(args) => replay::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::View(args) => view::run(&args),
+        Verb::Lesson(args) => lesson::run(&args),
     };
     match result {
         Ok(()) => 0,
