@@ -311,8 +311,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             let previous_size = block.address() - previous.address();
             self.space.meter().coalesce();
             self.policy.remove(&self.space, previous, previous_size);
-            // What stays of the header tells a second free of this block from a foreign address.
-            block.set_header(header.stale());
+            block.set_header(Header::GONE);
             start = previous;
             size += previous_size;
         }
@@ -322,6 +321,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             let next_size = next_header.size();
             self.space.meter().coalesce();
             self.index_remove(next, next_size);
+            next.set_header(Header::GONE);
             size += next_size;
         }
         // SAFETY: the range consists of blocks that are no more.

@@ -337,6 +337,49 @@ fn the_last_block_grows<P: Placement>() {
     assert_eq!(resize(&mut heap, moved, 20_000, 30_000), Ok(moved));
 }
 
+/// Where a block began that became part of another one, the program's bytes stand now. Whatever it writes over a byte of the old
+/// header, nothing there looks like a block.
+fn no_block_where_one_was<P: Placement>() {
+    if cfg!(target_pointer_width = "32") {
+        return; // no check
+    }
+    let free_both = |heap: &mut Over<P>, first: usize, second: usize| {
+        free(heap, first).unwrap();
+        free(heap, second).unwrap();
+    };
+    type Join<'a, P> = &'a dyn Fn(&mut Over<P>, usize, usize) -> usize;
+    let ways: [(&str, Join<'_, P>); 4] = [
+        ("freed upwards", &|heap, first, second| {
+            free_both(heap, first, second);
+            allocate(heap, 216)
+        }),
+        ("freed downwards", &|heap, first, second| {
+            free_both(heap, second, first);
+            allocate(heap, 216)
+        }),
+        ("grown upwards", &|heap, first, second| {
+            free(heap, second).unwrap();
+            resize(heap, first, 100, 216).unwrap()
+        }),
+        ("moved down", &|heap, first, second| {
+            free(heap, first).unwrap();
+            resize(heap, second, 100, 216).unwrap()
+        }),
+    ];
+    for (way, join) in ways {
+        let mut heap = Over::<P>::new(memory(RECORD + 4 * 112));
+        let [_, first, second, _] = [(); 4].map(|()| allocate(&mut heap, 100));
+        assert_eq!(join(&mut heap, first, second), first, "{way}");
+        for byte in 0..=255 {
+            let inside = pointer(second - WORD);
+            // SAFETY: the byte lies in a live block, far from its ends.
+            unsafe { inside.write(byte) };
+            let expected = Fault::Interior { address: second, block: first, size: 224 };
+            assert_eq!(heap.usable_size(pointer(second)), Err(expected), "{way}, {byte:#x}");
+        }
+    }
+}
+
 macro_rules! for_each_policy {
     ($($name:ident),* $(,)?) => {$(
         mod $name {
@@ -362,4 +405,5 @@ for_each_policy! {
     double_free_of_what_waits,
     each_way_of_reallocation,
     the_last_block_grows,
+    no_block_where_one_was,
 }

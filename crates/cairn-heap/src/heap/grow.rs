@@ -3,6 +3,7 @@
 use crate::block::{Block, round_down, round_up};
 use crate::config::Config;
 use crate::fault::Error;
+use crate::header::Header;
 use crate::heap::Heap;
 use crate::meter::Meter;
 use crate::placement::Placement;
@@ -98,7 +99,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         if start != old_stop {
             // SAFETY: the mark is there. It comes to lie inside of the top, and must not look like a block itself.
             let mark = unsafe { Block::at(old_stop) };
-            mark.set_header(mark.header().stale());
+            mark.set_header(Header::GONE);
         }
         self.space.move_stop(last, stop, false);
         self.make_top(start, stop);
@@ -134,7 +135,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         let mark = unsafe { Block::at(last.stop()) };
         let header = mark.header();
         // What the source gives again one day must not look like a block.
-        mark.set_header(header.stale());
+        mark.set_header(Header::GONE);
         // SAFETY: behind `from` there is the top, the mark, and bytes that nobody uses.
         let taken = unsafe { self.source.shrink(end, end - from) };
         if !taken {

@@ -105,6 +105,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     /// Grows a block into the free one of `next_free` bytes behind it.
     fn take_next(&mut self, block: Block, header: Header, next: Block, next_free: usize, need: usize) {
         self.index_remove(next, next_free);
+        next.set_header(Header::GONE);
         let has = header.size();
         let size = self.settle(block, has + next_free, need, header.previous_used());
         self.space.used_bytes += size - has;
@@ -120,8 +121,9 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             // SAFETY: behind the block there is the free one.
             let next = unsafe { block.plus(has) };
             self.index_remove(next, next_free);
+            next.set_header(Header::GONE);
         }
-        block.set_header(header.stale());
+        block.set_header(Header::GONE);
         // SAFETY: both ranges lie in the blocks that are joined here.
         unsafe { ptr::copy(block.payload().as_ptr(), previous.payload().as_ptr(), has - WORD) };
         let size = self.settle(previous, front + has + next_free, need, true);
