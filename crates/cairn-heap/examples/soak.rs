@@ -37,7 +37,7 @@ impl Soak {
         let mut shadow = Shadow::new(Heap::<S, P, C>::new(source));
         shadow.every = self.every;
         let mut steps = Steps::from_seed(self.seed, self.each);
-        steps.phase = 4000;
+        steps.phase = 10_000;
         steps.for_each(|step| shadow.step(step));
         let extent = shadow.heap.extent();
         shadow.free_all();
@@ -48,11 +48,22 @@ impl Soak {
     }
 
     fn policy<P: Placement>(&mut self) {
-        let region = |bytes: usize| Region::new(vec![0xA5; bytes].leak());
-        self.run::<_, P, Standard>(region(BYTES), "region");
-        self.run::<_, P, Deferred>(region(BYTES), "region, deferred");
-        let regions =
-            || Regions::new([region(BYTES / 4), region(BYTES / 8 + 1), region(77), region(BYTES / 2)]);
+        let mut memory = vec![0xA5_u8; BYTES];
+        let start = memory.as_mut_ptr();
+        // SAFETY: the ranges that are named below lie in the buffer, and only one heap lives there at a time.
+        let region = |from: usize, bytes: usize| unsafe { Region::from_raw(start.add(from), bytes) };
+        self.run::<_, P, Standard>(region(0, BYTES), "region");
+        self.run::<_, P, Deferred>(region(0, BYTES), "region, deferred");
+        // Some hundred kilobytes each at first, so that all of them are needed.
+        let regions = || {
+            Regions::new([
+                region(5 << 20, 8 << 20),
+                region(3, 100_001),
+                region(1 << 20, 77),
+                region(2 << 20, 200_000),
+                region(3 << 20, 1 << 20),
+            ])
+        };
         self.run::<_, P, Standard>(regions(), "several regions");
         self.run::<_, P, Deferred>(regions(), "several regions, deferred");
         self.run::<_, P, Standard>(Map::new(BYTES), "map");

@@ -27,13 +27,22 @@ impl Config for Align32 {
     type Meter = ();
 }
 
-/// Fewer where each step takes a thousand times as long.
-const SEEDS: u64 = if cfg!(miri) { 1 } else { 8 };
-const STEPS: usize = if cfg!(miri) { 60 } else { 1200 };
+/// Seeds for each heap, and steps for each seed; fewer where each step takes a thousand times as long.
+fn seeds() -> std::ops::Range<u64> {
+    0..if is_slow() { 1 } else { 8 }
+}
+
+fn steps() -> usize {
+    if is_slow() { 30 } else { 1200 }
+}
+
+fn is_slow() -> bool {
+    cfg!(miri) || std::env::var_os("CAIRN_TEST_SLOW").is_some()
+}
 
 fn run<S: Source, P: Placement, C: Config>(source: S, seed: u64) {
     let mut shadow = Shadow::new(Heap::<S, P, C>::new(source));
-    for step in Steps::from_seed(seed, STEPS) {
+    for step in Steps::from_seed(seed, steps()) {
         shadow.step(step);
     }
     shadow.free_all();
@@ -53,7 +62,7 @@ macro_rules! policies {
 
             #[test]
             fn on_a_region() {
-                for seed in 0..SEEDS {
+                for seed in seeds() {
                     run::<_, $policy, Standard>(region(200_000), seed);
                     run::<_, $policy, Align8>(region(60_001), seed);
                     run::<_, $policy, Align32>(region(200_000), seed);
@@ -63,7 +72,7 @@ macro_rules! policies {
 
             #[test]
             fn on_several_regions() {
-                for seed in 0..SEEDS {
+                for seed in seeds() {
                     let regions = || Regions::new([region(30_000), region(1), region(50_003), region(0), region(40_000)]);
                     run::<_, $policy, Standard>(regions(), seed);
                     run::<_, $policy, Align8>(regions(), seed);
@@ -74,7 +83,7 @@ macro_rules! policies {
             #[cfg(all(feature = "os", not(miri)))]
             #[test]
             fn on_a_map() {
-                for seed in 0..SEEDS {
+                for seed in seeds() {
                     run::<_, $policy, Standard>(Map::new(1 << 20), seed);
                     run::<_, $policy, Align8>(Map::new(300_000), seed);
                     run::<_, $policy, Align32>(Map::new(300_000), seed);
@@ -85,7 +94,7 @@ macro_rules! policies {
             #[test]
             fn on_the_program_break() {
                 let _alone = BREAK.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                for seed in 0..SEEDS {
+                for seed in seeds() {
                     run::<_, $policy, Standard>(Break::new(1 << 20), seed);
                     run::<_, $policy, Align8>(Break::new(300_000), seed);
                 }
@@ -105,4 +114,31 @@ policies! {
     segregated_small: Segregated<3>,
     two_level: TwoLevel,
     two_level_small: TwoLevel<3>,
+}
+
+/// Memcheck finds nothing: no access outside of the heap's memory, no jump on what was never written.
+#[cfg(all(target_os = "linux", not(miri)))]
+#[test]
+fn under_valgrind() {
+    use std::io::Write as _;
+    use std::process::Command;
+
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        let reason = "valgrind is not installed (apt install valgrind)";
+        let required = std::env::var_os("CAIRN_REQUIRE_PROGRAMS").is_some_and(|value| value == "1");
+        assert!(!required, "{reason}, and CAIRN_REQUIRE_PROGRAMS=1 allows no skip");
+        // Written past the capture of the test harness: a skip should be seen in a run that passes.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: {reason}");
+        return;
+    }
+    let output = Command::new("valgrind")
+        .args(["--error-exitcode=9", "--quiet", "--"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--skip", "under_valgrind", "--test-threads=1"])
+        .env("CAIRN_TEST_SLOW", "1")
+        .output()
+        .unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}\n{out}{err}", output.status);
+    assert!(out.contains("test result: ok. 40 passed"), "{out}");
 }
