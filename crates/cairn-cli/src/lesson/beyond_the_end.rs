@@ -8,15 +8,16 @@ use super::page::Page;
 /// Lays out the lesson.
 pub fn show(lesson: &BeyondTheEnd, page: &mut Page) {
     page.paragraph(&format!(
-        "A child process makes a heap, asks it for {} bytes twice, and writes one byte somewhere near the first block: farther and \
-         farther out, in a new child for each attempt. This is what became of them.",
+        "A child process makes a heap, asks it for {} bytes twice, and writes one byte somewhere near the \
+         first block: farther and farther out, in a new child for each attempt. This is what became of \
+         them.",
         lesson.asked
     ));
     page.gap();
-    let head = format!("     {:<38}{:<18}{}", "the byte written", "address", "what happened");
+    let head = format!("     {:<37}{:<16}{}", "the byte written", "address", "what happened");
     page.line(&page.bold(&head));
     for (index, attempt) in lesson.attempts.iter().enumerate() {
-        let what = format!("{:>3}  {:<38}{:<18}", index + 1, attempt.what, format!("{:#x}", attempt.target));
+        let what = format!("{:>3}  {:<37}{:<16}", index + 1, attempt.what, format!("{:#x}", attempt.target));
         page.line(&(what + &short(attempt, page)));
     }
     picture(lesson, page);
@@ -25,21 +26,22 @@ pub fn show(lesson: &BeyondTheEnd, page: &mut Page) {
         page.folded(&format!("{:>3}  ", index + 1), &why(attempt, lesson));
     }
     page.paragraph(&format!(
-        "What to remember: the hardware guards pages of {} bytes, not blocks. An access that is wrong by a little hits a neighbour, and the \
-         program dies later, somewhere else, or never and computes nonsense. Whoever wants to know at once asks a checker: the heap's \
-         own audit, valgrind, or AddressSanitizer.",
+        "What to remember: the hardware guards pages of {} bytes, not blocks. An access that is wrong by a \
+         little hits a neighbour, and the program dies later, somewhere else, or never and computes \
+         nonsense. Whoever wants to know at once asks a checker: the heap's own audit, valgrind, or \
+         AddressSanitizer.",
         lesson.page
     ));
     page.next(&[
         ("cairn lesson memory-map", "which addresses are mapped, and to what"),
-        ("cairn check --generate random,ops=500", "the audit after every single operation of a program"),
+        ("cairn check --generate uniform,ops=500", "the audit after every single operation of a program"),
     ]);
 }
 
 fn short(attempt: &Attempt, page: &Page) -> String {
     match &attempt.outcome {
         Outcome::Written { audit: None } => page.good("nothing"),
-        Outcome::Written { audit: Some(_) } => page.bad("nothing; but the heap is broken"),
+        Outcome::Written { audit: Some(_) } => page.bad("nothing, heap broken"),
         Outcome::Signal { signal, reason, .. } => page.bad(&format!("{signal}, {reason}")),
     }
 }
@@ -58,12 +60,12 @@ fn picture(lesson: &BeyondTheEnd, page: &mut Page) {
     };
     page.gap();
     page.line(&format!(
-        "  {:<55}{}",
+        "  {:<65}{}",
         format!("{:#x} {}", region.start, region.name),
         format_args!("{:#x}", region.end)
     ));
     page.line("  ├─ ... ─┬────────┬───────────────┬─┬────────┬─────────┬──────────┤");
-    page.line("  │       │ header │ 100 bytes     │ │ header │ block 2 │ unused   │ nothing is mapped here");
+    page.line("  │       │ header │ 100 bytes     │ │ header │ block 2 │ unused   │ no page");
     page.line("  └─ ... ─┴────────┴───────────────┴─┴────────┴─────────┴──────────┘");
     page.line(&format!(
         "                                  {} {} {}                  {}          {}",
@@ -83,30 +85,33 @@ fn why(attempt: &Attempt, lesson: &BeyondTheEnd) -> String {
             lesson.asked - 1
         ),
         ("rounding", _) => format!(
-            "Wrong, and without consequence: sizes are rounded up, and the block has {} bytes. On another heap, or with another size, it \
-             would have been attempt 3.",
+            "Wrong, and without consequence: sizes are rounded up, and the block has {} bytes. On another \
+             heap, or with another size, it would have been attempt 3.",
             attempt.usable
         ),
         ("next-header", Outcome::Written { audit: Some(found) }) => format!(
-            "Nothing stops the program here either. But the next block's header lay there. The heap's audit says: {found}. A heap without \
-             checks would go on, and fail at some later free or malloc that is itself quite right."
+            "Nothing stops the program here either. But the next block's header lay there. The heap's audit \
+             says: \"{found}\". A heap without checks would go on, and fail at some later free or malloc \
+             that is itself quite right."
         ),
         ("heap-end", _) => format!(
-            "The heap ends at {:#x}, but memory is mapped in pages of {} bytes, and the page has {} bytes more. They are nobody's, so \
-             nobody complains; until the heap grows and they are somebody's.",
+            "The heap ends at {:#x}, but memory is mapped in pages of {} bytes, and the page has {} bytes \
+             more. They are nobody's, so nobody complains; until the heap grows and they are somebody's.",
             attempt.heap_end,
             lesson.page,
             attempt.heap_end.next_multiple_of(lesson.page) - attempt.heap_end
         ),
         ("next-page", Outcome::Signal { signal, reason, address }) => format!(
-            "The region ends at {:#x}, and nothing is mapped behind it. The processor finds no page for the address and asks the kernel; the \
-             kernel sends {signal}. Its handler was told: address {address:#x}, reason {reason} (no mapping at this address). {}",
+            "The region ends at {:#x}, and nothing is mapped behind it. The processor finds no page for the \
+             address and asks the kernel; the kernel sends {signal}. Its handler was told: address \
+             {address:#x}, reason {reason} (no mapping at this address). {}",
             attempt.region.as_ref().map_or(0, |region| region.end),
             died(attempt)
         ),
         ("reserved", Outcome::Signal { signal, reason, address }) => format!(
-            "This heap reserved address space with mmap and made only its beginning usable. Behind that there is a mapping, with \
-             permissions {}: so {signal} again, at {address:#x}, but the reason is {reason} (the mapping forbids it). {}",
+            "This heap reserved address space with mmap and made only its beginning usable. Behind that \
+             there is a mapping, with permissions {}: so {signal} again, at {address:#x}, but the reason \
+             is {reason} (the mapping forbids it). {}",
             attempt.region_of_target.as_ref().map_or("none", |region| region.permissions.as_str()),
             died(attempt)
         ),

@@ -9,8 +9,9 @@ use crate::table::{Table, count};
 /// Lays out the lesson.
 pub fn show(lesson: &Holes, page: &mut Page) {
     page.paragraph(&format!(
-        "A heap has {} holes. The program asks for {} bytes, which with header and rounding is a block of {}. Which hole to take? Each \
-         policy gets the same heap with the same past: {} was used and freed before the others, {} was freed last.",
+        "A heap has {} holes. The program asks for {} bytes, which with header and rounding is a block of \
+         {}. Which hole to take? Each policy gets the same heap with the same past: {} was used and \
+         freed before the others, {} was freed last.",
         lesson.holes.len(),
         lesson.payload,
         lesson.question,
@@ -34,13 +35,21 @@ pub fn show(lesson: &Holes, page: &mut Page) {
         told(index + 1, story, page);
     }
     page.paragraph(
-        "A letter is the hole that was taken, or what was left of it; +N says that no hole was large enough and the heap grew by N bytes \
-         (at least by 1,024 at once); new, that the block fitted into what had come with that.",
+        "At the top of each column is the size of the block that is asked for, header included. A letter is \
+         the hole that was taken, or what was left of it; +N: no hole was large enough, and the heap \
+         grew by N bytes, at least 1,024 at once. To the right: by how much the heap grew in all, free \
+         bytes at the end, and how many holes were looked at.",
     );
+    let choices = lesson.stories.iter().flat_map(|story| &story.played).flat_map(|played| &played.choices);
+    if choices.clone().any(|choice| *choice == Choice::Beyond) {
+        page.paragraph("new: the block fitted into memory for which the heap had grown before.");
+    }
     page.paragraph(
-        "What you see: the tightest hole keeps the large ones whole for large requests, and the largest one wastes them first. But each \
-         policy has a sequence of requests that defeats it, and no policy knows the next request. What counts is how often that happens \
-         with real programs; there best fit needs the least memory of these, as a rule, and a tree or sorted lists make its search short.",
+        "What you see: the tightest hole keeps the large ones whole for large requests, and the largest one \
+         wastes them first. But each policy has a sequence of requests that defeats it, and no policy \
+         knows the next request. What counts is how often that happens with real programs; there best \
+         fit needs the least memory of these, as a rule, and a tree or sorted lists make its search \
+         short.",
     );
     page.next(&[
         ("cairn lesson holes --save .", "writes the stories as traces, large-later.rep and pairs-later.rep"),
@@ -71,7 +80,7 @@ fn told(number: usize, story: &Story, page: &mut Page) {
     let requests = story.requests.iter().map(|request| count(*request as u64));
     let mut head = vec!["policy".to_owned()];
     head.extend(requests);
-    head.extend(["heap grew by", "free at the end", "holes looked at"].map(str::to_owned));
+    head.extend(["grew by", "free", "looked at"].map(str::to_owned));
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
     let mut table = Table::with_names(&head);
     for played in &story.played {

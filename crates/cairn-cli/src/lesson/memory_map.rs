@@ -11,11 +11,15 @@ use crate::table::{bytes, count};
 /// A gap between regions that is worth a line, in bytes.
 const GAP: usize = 1 << 30;
 
+/// From here on, addresses are the kernel's.
+const USER_END: usize = 1 << 47;
+
 /// Lays out the lesson.
 pub fn show(lesson: &MemoryMap, page: &mut Page) {
     page.paragraph(&format!(
-        "This is process {} looking at itself: the regions of its address space, as the kernel lists them in /proc/self/maps, high addresses \
-         at the top, and among them (◦) the addresses of a few things of its own.",
+        "This is process {} looking at itself: the regions of its address space, as the kernel lists them \
+         in /proc/self/maps, high addresses at the top, and among them (◦) the addresses of a few things \
+         of its own.",
         lesson.process
     ));
     page.gap();
@@ -26,7 +30,9 @@ pub fn show(lesson: &MemoryMap, page: &mut Page) {
         let regions = &lesson.regions[group.clone()];
         let (start, end) = (regions[0].start, regions[regions.len() - 1].end);
         if let Some(gap) = above.map(|above| above - end).filter(|gap| *gap >= GAP) {
-            page.line(&page.dim(&format!("{:<16}{:>11}  nothing", "  ...", bytes(gap as u64))));
+            let whose =
+                if above.is_some_and(|above| above > USER_END) { "the kernel's own" } else { "nothing" };
+            page.line(&page.dim(&format!("{:<16}{:>11}  {whose}", "  ...", bytes(gap as u64))));
         }
         above = Some(start);
         let size: usize = regions.iter().map(Region::bytes).sum();
@@ -37,10 +43,7 @@ pub fn show(lesson: &MemoryMap, page: &mut Page) {
             page.line(&format!("  ◦ {:<31}{}", format!("{:x}", landmark.address), landmark.what));
         }
     }
-    page.line(
-        &page
-            .dim("may: r read, w write, x execute. Regions of one file that follow each other share a line."),
-    );
+    page.line(&page.dim("may: r read, w write, x execute. The regions of one library share a line."));
     facts(lesson, page);
     page.next(&[
         ("cairn run cairn lesson memory-map", "the same with Cairn as malloc: where do the blocks lie now?"),
@@ -70,13 +73,17 @@ fn groups(regions: &[Region]) -> Vec<std::ops::Range<usize>> {
     groups
 }
 
-/// What may be done with regions: the union.
-fn may(regions: &[Region]) -> String {
-    let any = |at: usize, letter: char| {
-        let some = regions.iter().any(|region| region.permissions.as_bytes()[at] == letter as u8);
-        if some { letter } else { '-' }
-    };
-    [any(0, 'r'), any(1, 'w'), any(2, 'x')].iter().collect()
+/// What may be done with regions; nothing, if they differ.
+fn may(regions: &[Region]) -> &str {
+    let may = &regions[0].permissions[..3];
+    if regions.iter().all(|region| region.permissions.starts_with(may)) { may } else { "" }
+}
+
+/// The permissions of regions, each once.
+fn each_may(regions: &[Region]) -> String {
+    let all: std::collections::BTreeSet<&str> =
+        regions.iter().map(|region| &region.permissions[..3]).collect();
+    all.into_iter().collect::<Vec<&str>>().join(" ")
 }
 
 fn what(regions: &[Region]) -> String {
@@ -92,7 +99,9 @@ fn what(regions: &[Region]) -> String {
         Kind::Heap => "heap, up to the program break".to_owned(),
         Kind::Mapping if may(regions) == "---" => "mapping: address space kept back, not usable".to_owned(),
         Kind::Mapping => "mapping: memory without a file".to_owned(),
-        Kind::File if regions.len() > 1 => format!("{file} ({} regions)", regions.len()),
+        Kind::File if regions.len() > 1 => {
+            format!("{file}, {} regions: {}", regions.len(), each_may(regions))
+        }
         Kind::File => file,
         Kind::Stack => "stack".to_owned(),
         Kind::Kernel => format!("{} (the kernel's)", region.name),
@@ -114,33 +123,38 @@ fn facts(lesson: &MemoryMap, page: &mut Page) {
         );
     }
     if let (Some(first), Some(second)) = (address("small-block"), address("small-block-2")) {
-        page.folded(
-            "- ",
-            &format!(
-                "The two blocks of {} bytes are {} bytes apart, in {}.",
-                lesson.small,
-                count(first.abs_diff(second) as u64),
-                place(lesson, "small-block")
-            ),
-        );
+        let apart = first.abs_diff(second);
+        let more = apart.checked_sub(lesson.small).filter(|more| *more <= lesson.small);
+        let why = more.map_or("something lies between them".to_owned(), |more| {
+            format!("{} that were asked for, and {more} for rounding and malloc's own notes", lesson.small)
+        });
+        let (apart, place) = (count(apart as u64), place(lesson, "small-block"));
+        page.folded("- ", &format!("The two small blocks are {apart} bytes apart, in {place}: {why}."));
     }
-    page.folded("- ", &format!(
-        "The block of {} lies in {}: malloc takes large blocks from the kernel one by one, and gives each back when it is freed.",
-        bytes(lesson.large as u64),
-        place(lesson, "large-block")
-    ));
-    let end = lesson.regions.last().map_or(0, |region| region.end);
-    let used: usize = lesson
-        .regions
-        .iter()
-        .filter(|region| may(std::slice::from_ref(region)) != "---")
-        .map(Region::bytes)
-        .sum();
-    page.folded("- ", &format!(
-        "All usable regions together have {}; the addresses go up to {end:x}. Nearly all of them lead nowhere.",
-        bytes(used as u64)
-    ));
-    page.folded("- ", "Run it again: the addresses are others. The kernel places regions at random, so an attacker can't know them.");
+    let region = |name: &str| lesson.landmark(name).and_then(|landmark| landmark.region);
+    let how = if region("large-block") == region("small-block") {
+        "the same as the small ones: this malloc has one region for all"
+    } else {
+        "by itself: malloc takes large blocks from the kernel one by one, and gives each back when it is freed"
+    };
+    let (large, place) = (bytes(lesson.large as u64), place(lesson, "large-block"));
+    page.folded("- ", &format!("The block of {large} lies in {place}, {how}."));
+    let of_program = || lesson.regions.iter().filter(|region| region.end <= USER_END);
+    let end = of_program().last().map_or(0, |region| region.end);
+    let usable = of_program().filter(|region| !region.permissions.starts_with("---"));
+    let usable: usize = usable.map(Region::bytes).sum();
+    let sentence = format!(
+        "All usable regions together have {}; the addresses go up to {end:x}, that is {}. Nearly all lead \
+         nowhere.",
+        bytes(usable as u64),
+        bytes(end as u64)
+    );
+    page.folded("- ", &sentence);
+    page.folded(
+        "- ",
+        "Run it again: the addresses are others. The kernel places regions at random, so an \
+         attacker can't know them.",
+    );
 }
 
 fn place(lesson: &MemoryMap, name: &str) -> &'static str {

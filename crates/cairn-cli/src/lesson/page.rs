@@ -113,12 +113,15 @@ impl Page {
     pub fn next(&mut self, commands: &[(&str, &str)]) {
         self.heading("Next");
         let columns = commands.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
+        let room = self.columns().saturating_sub(columns + 5);
+        let beside = commands.iter().all(|(_, why)| why.chars().count() <= room);
         for (command, why) in commands {
-            if columns + 5 + why.len() <= self.columns() {
-                self.line(&format!("  {command:<columns$}   {}", self.dim(why)));
+            let why = self.dim(why);
+            if beside {
+                self.line(&format!("  {command:<columns$}   {why}"));
             } else {
                 self.line(&format!("  {command}"));
-                self.line(&format!("      {}", self.dim(why)));
+                self.line(&format!("      {why}"));
             }
         }
     }

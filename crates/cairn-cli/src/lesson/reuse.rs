@@ -6,13 +6,14 @@ use super::page::Page;
 use crate::table::{Table, count};
 
 /// Columns of the number and the call.
-const FRONT: usize = 21;
+const FRONT: usize = 23;
 
 /// Lays out the lesson.
 pub fn show(lesson: &Reuse, page: &mut Page) {
     page.paragraph(
-        "Ten requests go to two heaps. The one on the right uses freed memory again: it takes the lowest hole that is large enough. \
-         The one on the left is never told that a block was freed, so all it can do is grow.",
+        "Ten requests go to two heaps. The one on the right uses freed memory again: it takes the lowest \
+         hole that is large enough. The one on the left is never told that a block was freed, so all it \
+         can do is grow.",
     );
     drawing(lesson, page);
     page.heading("What the heap with reuse did");
@@ -21,8 +22,9 @@ pub fn show(lesson: &Reuse, page: &mut Page) {
     }
     needs(lesson, page);
     page.paragraph(&format!(
-        "Each block has a header of {} bytes in front of what the program gets, and its size is rounded up to a multiple of {}, {} \
-         at least: so 4096 bytes take {}, and 10 bytes take {}. Beside its blocks, a heap needs {} bytes once.",
+        "Each block has a header of {} bytes in front of what the program gets, and its size is rounded up \
+         to a multiple of {}, {} at least: so 4096 bytes take {}, and 10 bytes take {}. Beside its \
+         blocks, a heap needs {} bytes once.",
         lesson.header,
         lesson.align,
         lesson.smallest,
@@ -32,16 +34,18 @@ pub fn show(lesson: &Reuse, page: &mut Page) {
     ));
     let Need { without_reuse, with_reuse, perfect } = lesson.blocks;
     page.paragraph(&format!(
-        "Perfect reuse is the greatest sum of blocks that are live at the same time: b, c and d after step 5. No heap can do with \
-         less, whatever it does. {}",
+        "Perfect reuse is the greatest sum of blocks that are live at the same time: b, c and d after step \
+         5. No heap can do with less, whatever it does. {}",
         if with_reuse == perfect {
-            "Here this heap needs no more either; it is not always so: a heap must place each block before it knows the next request."
+            "Here this heap needs no more either; it is not always so: a heap must place each block before \
+             it knows the next request."
         } else {
             "This heap needs more: it must place each block before it knows the next request."
         }
     ));
     page.paragraph(&format!(
-        "Reuse saves {} of {} bytes, {} %. The metadata costs {} bytes of {}: that is what free(p) needs to know how large p is.",
+        "Reuse saves {} of {} bytes, {} %. The metadata costs {} bytes of {}: that is what free(p) needs to \
+         know how large p is.",
         count((without_reuse - with_reuse) as u64),
         count(without_reuse as u64),
         (without_reuse - with_reuse) * 100 / without_reuse,
@@ -77,7 +81,7 @@ fn drawing(lesson: &Reuse, page: &mut Page) {
     for (index, step) in lesson.steps.iter().enumerate() {
         let without = page.bar(&step.without, scale, columns);
         let with = page.bar(&step.with, scale, 0);
-        page.line(&format!("{:>3}  {:<16}{without}   {with}", index + 1, call(step.call)));
+        page.line(&format!("{:>3}  {:<18}{without}   {with}", index + 1, call(step.call)));
     }
     let legend =
         format!("one sign is {scale} bytes; a letter begins a live block; · hole; ░ freed, and lost");
@@ -110,7 +114,8 @@ fn sentence(step: &Step) -> String {
             format!("{name} goes, and leaves a hole of {} bytes.", bytes(hole))
         }
         (Call::Free(name), Outcome::Freed { hole, .. }) => format!(
-            "{name} goes, and its hole is joined with the one beside it: {} bytes in one piece, where neither alone would hold 5000.",
+            "{name} goes, and its hole is joined with the one beside it: {} bytes in one piece, where \
+             neither alone would hold 5000.",
             bytes(hole)
         ),
         // A request to free is met by freeing, and one for memory by memory.

@@ -44,7 +44,7 @@ const ATTEMPTS: [(&str, &str, bool, Target); 6] = [
     ("rounding", "the first byte that wasn't", true, Target::Block(ASKED)),
     ("next-header", "the next block's header", true, Target::NextHeader),
     ("heap-end", "the first byte behind the heap", true, Target::HeapEnd),
-    ("next-page", "the first byte of the page behind it", true, Target::RegionEnd),
+    ("next-page", "the first byte of the next page", true, Target::RegionEnd),
     ("reserved", "the same, behind a heap from mmap", false, Target::RegionEnd),
 ];
 

@@ -55,12 +55,17 @@ impl MemoryMap {
 /// Not zero, so its value is stored in the program's file.
 static GLOBAL: AtomicU64 = AtomicU64::new(0x6361_6972_6e);
 /// Zero, so the file only says how many bytes there are.
-static ZEROED: [AtomicU64; 512] = [const { AtomicU64::new(0) }; 512];
+static ZEROED: [AtomicU64; 4096] = [const { AtomicU64::new(0) }; 4096];
 /// Never written.
 static CONSTANT: [u8; 24] = *b"a heap of placed stones\n";
 
+/// Far enough from the variables that the file has, to lie behind them on a page of its own.
+const MIDDLE: usize = 2048;
+
 const SMALL: usize = 100;
 const LARGE: usize = 1 << 20;
+/// Small blocks that are taken before.
+const FILL: usize = 256;
 
 /// Runs the lesson.
 ///
@@ -69,20 +74,22 @@ const LARGE: usize = 1 << 20;
 pub fn run() -> Result<MemoryMap, String> {
     let local = black_box(42u64);
     GLOBAL.fetch_add(1, Ordering::Relaxed);
-    ZEROED[0].store(local, Ordering::Relaxed);
+    ZEROED[MIDDLE].store(local, Ordering::Relaxed);
+    // They fill the holes of this size, so that the next blocks lie where nothing was before.
+    let _fill = (0..FILL).map(|_| Block::new(SMALL)).collect::<Result<Vec<Block>, String>>()?;
     let small = [Block::new(SMALL)?, Block::new(SMALL)?];
     let large = Block::new(LARGE)?;
     let mark = |name, what, address| Landmark { name, what, address, region: None };
     let mut landmarks = vec![
-        mark("function", "the function that runs this lesson", run as *const () as usize),
+        mark("function", "the lesson's function", run as *const () as usize),
         mark("constant", "a constant", (&raw const CONSTANT).addr()),
         mark("global", "a global variable with a value", (&raw const GLOBAL).addr()),
-        mark("zeroed-global", "a global variable that began as zero", (&raw const ZEROED).addr()),
+        mark("zeroed-global", "a global variable that began as zero", (&raw const ZEROED[MIDDLE]).addr()),
         mark("small-block", "malloc(100)", small[0].address()),
         mark("small-block-2", "malloc(100), once more", small[1].address()),
         mark("large-block", "malloc(1 MiB)", large.address()),
         mark("library-function", "a function of the C library: getpid", libc::getpid as *const () as usize),
-        mark("local", "a local variable of that function", (&raw const local).addr()),
+        mark("local", "a local variable of the lesson's function", (&raw const local).addr()),
         mark("inner-local", "a local variable of a function it calls", inner()),
     ];
     let mut regions = own_regions()?;
