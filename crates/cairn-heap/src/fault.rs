@@ -1,6 +1,7 @@
 //! What can go wrong: errors of a request, and faults, which are bugs of the program that the heap noticed.
 
 use core::fmt;
+use core::num::NonZeroUsize;
 
 /// Why there is no memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,3 +108,24 @@ impl fmt::Display for Fault {
 }
 
 impl core::error::Error for Fault {}
+
+/// Why a free was refused, in one word: the way from the inside of the heap to its face is taken at each free, and a [`Fault`] has
+/// five.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Refusal(NonZeroUsize);
+
+impl Refusal {
+    /// The address is not that of a live block. No word has this address.
+    pub(crate) const NOT_LIVE: Self = Self(NonZeroUsize::MIN);
+
+    /// The word at this address, which is not 0, has been overwritten.
+    #[inline]
+    pub(crate) fn damaged(word: usize) -> Self {
+        NonZeroUsize::new(word).map_or(Self::NOT_LIVE, Self)
+    }
+
+    /// The address of the damaged word, if that is why.
+    pub(crate) fn word(self) -> Option<usize> {
+        (self != Self::NOT_LIVE).then_some(self.0.get())
+    }
+}

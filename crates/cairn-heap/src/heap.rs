@@ -15,7 +15,7 @@ use core::ptr::NonNull;
 
 use crate::block::{Block, round_up};
 use crate::config::{Carve, Coalesce, Config, Standard};
-use crate::fault::{Error, Fault};
+use crate::fault::{Error, Fault, Refusal};
 use crate::header::{Header, WORD};
 use crate::meter::Meter;
 use crate::placement::Placement;
@@ -98,7 +98,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         if layout.align() > C::ALIGN {
             return self.allocate_aligned_slow(need, layout.align());
         }
-        self.place(need).map(Block::payload)
+        self.place(need).map(Block::payload).ok_or(Error::OutOfMemory)
     }
 
     /// The same, with `layout.size()` bytes of zeroes.
@@ -123,20 +123,8 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     /// If `payload` is a live block of this heap, nobody uses it any more.
     #[inline]
     pub unsafe fn deallocate(&mut self, payload: NonNull<u8>) -> Result<(), Fault> {
-        let (block, header) = self.space.live_block(payload.addr().get())?;
-        let size = header.size();
-        if C::COALESCE == Coalesce::Deferred && self.waiting.put(&self.space, block, size) {
-            self.space.used_blocks -= 1;
-            self.space.used_bytes -= size;
-            if self.waiting.bytes() > self.space.extent / 8 {
-                self.join_waiting_slow();
-            }
-            return Ok(());
-        }
-        self.release(block, header)?;
-        self.space.used_blocks -= 1;
-        self.space.used_bytes -= size;
-        Ok(())
+        let address = payload.addr().get();
+        self.free(address).map_err(|refusal| self.fault_slow(address, refusal))
     }
 
     /// Bytes from `payload` to the end of its block: at least what was asked for, and all of them may be used.
@@ -144,29 +132,59 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     /// # Errors
     /// The [`Fault`], if `payload` is not a live block of this heap.
     pub fn usable_size(&self, payload: NonNull<u8>) -> Result<usize, Fault> {
-        let (_, header) = self.space.live_block(payload.addr().get())?;
+        let address = payload.addr().get();
+        let live = self.space.live_block(address);
+        let (_, header) = live.ok_or_else(|| self.fault_slow(address, Refusal::NOT_LIVE))?;
         Ok(header.size() - WORD)
     }
 
+    /// The fault behind a refusal.
+    #[cold]
+    pub(crate) fn fault_slow(&self, address: usize, refusal: Refusal) -> Fault {
+        match refusal.word() {
+            Some(word) => Fault::Corrupted { address, word },
+            None => self.space.diagnose_slow(address),
+        }
+    }
+
+    /// Frees the live block at `address`.
+    fn free(&mut self, address: usize) -> Result<(), Refusal> {
+        let (block, header) = self.space.live_block(address).ok_or(Refusal::NOT_LIVE)?;
+        let size = header.size();
+        if C::COALESCE == Coalesce::Deferred && self.waiting.put(&self.space, block, header) {
+            self.space.used_bytes -= size;
+            if self.waiting.bytes() > self.space.extent / 8 {
+                self.join_waiting_slow();
+            }
+            return Ok(());
+        }
+        self.release(block, header)?;
+        self.space.used_bytes -= size;
+        Ok(())
+    }
+
     /// A used block of `need` bytes, or a little more.
-    #[inline]
-    fn place(&mut self, need: usize) -> Result<Block, Error> {
-        let waited =
-            if C::COALESCE == Coalesce::Deferred { self.waiting.take(&self.space, need) } else { None };
-        let (block, size) = match waited {
-            Some(block) => (block, need),
-            None => match self.find(need) {
-                Some(block) => self.cut(block, need),
-                None if self.space.top_size() >= need => self.cut_top(need),
-                None => match self.make_room_slow(need)? {
-                    Some(block) => self.cut(block, need),
-                    None => self.cut_top(need),
-                },
-            },
-        };
-        self.space.used_blocks += 1;
-        self.space.used_bytes += size;
-        Ok(block)
+    fn place(&mut self, need: usize) -> Option<Block> {
+        if C::COALESCE == Coalesce::Deferred
+            && let Some(block) = self.waiting.take(&self.space, need)
+        {
+            self.space.used_bytes += need;
+            return Some(block);
+        }
+        match self.find(need) {
+            Some(found) => Some(self.cut(found, need)),
+            None if self.space.top_size() >= need => Some(self.cut_top(need)),
+            None => self.place_slow(need),
+        }
+    }
+
+    /// The same for a request that found nothing.
+    #[cold]
+    fn place_slow(&mut self, need: usize) -> Option<Block> {
+        match self.make_room_slow(need).ok()? {
+            Some(found) => Some(self.cut(found, need)),
+            None => Some(self.cut_top(need)),
+        }
     }
 
     #[inline]
@@ -176,9 +194,9 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     }
 
     /// Takes a free block, of at least `need` bytes, out of the index, makes `need` bytes of it a used block, and what is left a
-    /// free one if it is large enough. Gives the used block and its size.
+    /// free one if it is large enough. Gives the used block.
     #[inline]
-    fn cut(&mut self, found: Block, need: usize) -> (Block, usize) {
+    fn cut(&mut self, found: Block, need: usize) -> Block {
         let size = found.header().size();
         let rest = size - need;
         let is_large = self.is_large(need);
@@ -186,9 +204,11 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         if rest < Self::SPLIT_MIN {
             found.set_header(Header::used(found.address(), size, true));
             self.tell_next(found, size, true);
-            return (found, size);
+            self.space.used_bytes += size;
+            return found;
         }
         self.space.meter().split();
+        self.space.used_bytes += need;
         if is_large {
             // SAFETY: both parts lie in the block that was found, and each is large enough for a block.
             let taken = unsafe {
@@ -198,7 +218,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             taken.set_header(Header::used(taken.address(), need, false));
             self.tell_next(taken, need, true);
             self.policy.insert(&self.space, found, rest);
-            (taken, need)
+            taken
         } else {
             found.set_header(Header::used(found.address(), need, true));
             // SAFETY: as above.
@@ -206,13 +226,13 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             // SAFETY: as above.
             unsafe { left.set_free(rest) };
             self.policy.insert(&self.space, left, rest);
-            (found, need)
+            found
         }
     }
 
     /// The same from the top, which has at least `need` bytes and is in no index.
     #[inline]
-    fn cut_top(&mut self, need: usize) -> (Block, usize) {
+    fn cut_top(&mut self, need: usize) -> Block {
         let size = self.space.top_size();
         let rest = size - need;
         let is_large = self.is_large(need);
@@ -222,9 +242,11 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             top.set_header(Header::used(top.address(), size, true));
             self.tell_next(top, size, true);
             self.space.clear_top();
-            return (top, size);
+            self.space.used_bytes += size;
+            return top;
         }
         self.space.meter().split();
+        self.space.used_bytes += need;
         if is_large {
             // SAFETY: both parts lie in the top, and each is large enough for a block.
             let taken = unsafe {
@@ -235,7 +257,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             self.tell_next(taken, need, true);
             self.space.clear_top();
             self.policy.insert(&self.space, top, rest);
-            (taken, need)
+            taken
         } else {
             top.set_header(Header::used(top.address(), need, true));
             // SAFETY: as above.
@@ -243,7 +265,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             // SAFETY: as above.
             unsafe { left.set_free(rest) };
             self.space.set_top(left.address());
-            (top, need)
+            top
         }
     }
 
@@ -294,20 +316,17 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     /// # Errors
     /// A neighbour's header or footer is not what it was; nothing has been changed.
     #[inline]
-    fn release(&mut self, block: Block, header: Header) -> Result<(), Fault> {
-        let corrupted = |word| Err(Fault::Corrupted { address: block.address(), word });
+    fn release(&mut self, block: Block, header: Header) -> Result<(), Refusal> {
         let mut size = header.size();
         // SAFETY: behind a block of the heap there is another one, or the mark.
         let next = unsafe { block.plus(size) };
         let next_header = next.header();
         if !next_header.is_of(next.address()) {
-            return corrupted(next.address() - WORD);
+            return Err(Refusal::damaged(next.address() - WORD));
         }
         let mut start = block;
         if !header.previous_used() {
-            let previous = self
-                .previous(block)
-                .ok_or(Fault::Corrupted { address: block.address(), word: block.address() - 2 * WORD })?;
+            let previous = self.previous(block).ok_or(Refusal::damaged(block.address() - 2 * WORD))?;
             let previous_size = block.address() - previous.address();
             self.space.meter().coalesce();
             self.policy.remove(&self.space, previous, previous_size);
@@ -326,8 +345,12 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         }
         // SAFETY: the range consists of blocks that are no more.
         unsafe { start.set_free(size) };
-        self.index_insert(start, size);
-        self.trim();
+        if self.space.ends_at(start.address() + size) {
+            self.space.set_top(start.address());
+            self.trim();
+        } else {
+            self.policy.insert(&self.space, start, size);
+        }
         Ok(())
     }
 
@@ -336,14 +359,14 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     pub(crate) fn previous(&self, block: Block) -> Option<Block> {
         // SAFETY: the header says that the block before is free.
         let size = unsafe { block.footer_before() };
-        let address = block.address().checked_sub(size)?;
-        if size < Self::SMALLEST || !size.is_multiple_of(C::ALIGN) || !self.space.holds(address) {
+        let address = block.address().wrapping_sub(size);
+        if !size.is_multiple_of(C::ALIGN) || !self.space.holds(address) {
             return None;
         }
         // SAFETY: in front of each address of the heap there is a word; whether it is a header is asked at once.
         let previous = unsafe { Block::at(address) };
-        let header = previous.header();
-        (header.is_of(address) && !header.is_used() && header.size() == size).then_some(previous)
+        // A free block's header is known to the last bit. On 32 bits, where there is no check, the size may be nonsense.
+        (previous.header() == Header::free(address, size) && size >= Self::SMALLEST).then_some(previous)
     }
 
     /// Joins all blocks that wait.
@@ -389,7 +412,6 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         }
         let front = address - found.address();
         self.index_remove(found, size);
-        self.space.used_blocks += 1;
         if front == 0 {
             self.space.used_bytes += self.settle(found, size, need, true);
             return Ok(found.payload());

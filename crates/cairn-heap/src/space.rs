@@ -16,6 +16,7 @@
 //!   segment's record.
 
 use core::marker::PhantomData;
+use core::num::NonZeroUsize;
 
 use crate::block::{Block, round_down, round_up, word};
 use crate::config::Config;
@@ -36,7 +37,6 @@ pub struct Space<C: Config> {
     first: Option<Segment>,
     last: Option<Segment>,
     pub(crate) extent: usize,
-    pub(crate) used_blocks: usize,
     pub(crate) used_bytes: usize,
     meter: C::Meter,
     config: PhantomData<fn() -> C>,
@@ -44,7 +44,7 @@ pub struct Space<C: Config> {
 
 /// A segment, by the address of its record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Segment(usize);
+pub(crate) struct Segment(NonZeroUsize);
 
 /// Words of a segment's record: the way to the next segment, `stop`, `end`.
 const RECORD: usize = 3 * WORD;
@@ -52,29 +52,29 @@ const RECORD: usize = 3 * WORD;
 impl Segment {
     fn get(self, index: usize) -> usize {
         // SAFETY: a `Segment` is made only for memory that begins with a record (`Space::add_segment`).
-        unsafe { word(self.0 + index * WORD).read() }
+        unsafe { word(self.start() + index * WORD).read() }
     }
 
     /// The first word has the form of a header, whose size is the distance to the next segment, or 0. Its check covers the whole
     /// record, so no way leads out of the heap by a record that was overwritten.
     fn way(self) -> Header {
         // SAFETY: as for `get`; a `Header` is a word, of which every value is valid.
-        unsafe { word(self.0).cast::<Header>().read() }
+        unsafe { word(self.start()).cast::<Header>().read() }
     }
 
     /// What stands for this record in the check.
     fn key(self) -> usize {
-        self.0 ^ self.stop().wrapping_mul(3) ^ self.end().wrapping_mul(5)
+        self.start() ^ self.stop().wrapping_mul(3) ^ self.end().wrapping_mul(5)
     }
 
     /// Writes the record.
     fn set(self, next: Option<Segment>, stop: usize, end: usize) {
         // SAFETY: as for `get`.
         unsafe {
-            word(self.0 + WORD).write(stop);
-            word(self.0 + 2 * WORD).write(end);
-            let distance = next.map_or(0, |next| next.0 - self.0);
-            word(self.0).cast::<Header>().write(Header::used(self.key(), distance, true));
+            word(self.start() + WORD).write(stop);
+            word(self.start() + 2 * WORD).write(end);
+            let distance = next.map_or(0, |next| next.start() - self.start());
+            word(self.start()).cast::<Header>().write(Header::used(self.key(), distance, true));
         }
     }
 
@@ -101,12 +101,12 @@ impl Segment {
 
     /// Where the source's memory begins, or up to the alignment less one behind.
     pub(crate) fn start(self) -> usize {
-        self.0
+        self.0.get()
     }
 
     /// Where the blocks begin.
     pub(crate) fn first<C: Config>(self) -> usize {
-        round_up(self.0 + RECORD + WORD, C::ALIGN)
+        round_up(self.start() + RECORD + WORD, C::ALIGN)
     }
 }
 
@@ -136,7 +136,6 @@ impl<C: Config> Space<C> {
             first: None,
             last: None,
             extent: 0,
-            used_blocks: 0,
             used_bytes: 0,
             meter: C::Meter::NEW,
             config: PhantomData,
@@ -184,7 +183,9 @@ impl<C: Config> Space<C> {
     pub(crate) fn next_segment(&self, segment: Segment) -> Option<Segment> {
         // On 32 bits there is no check. Then at least the way leads upwards and not beyond the last one.
         let last = self.last?;
-        segment.next().filter(|next| next.0.is_multiple_of(C::ALIGN) && next.0 <= last.0 && next.is_whole())
+        segment.next().filter(|next| {
+            next.start().is_multiple_of(C::ALIGN) && next.start() <= last.start() && next.is_whole()
+        })
     }
 
     /// Where the record is that is not whole, behind the last one that is.
@@ -284,16 +285,16 @@ impl<C: Config> Space<C> {
     /// This is the only way from an address of the program to a block. Everything before the check of the header is there to
     /// read no memory that is not the heap's.
     #[inline]
-    pub(crate) fn live_block(&self, address: usize) -> Result<(Block, Header), Fault> {
+    pub(crate) fn live_block(&self, address: usize) -> Option<(Block, Header)> {
         if self.holds(address) && address.is_multiple_of(C::ALIGN) {
             // SAFETY: there is a word of the heap in front of the address. Whether it is a header is asked next.
             let block = unsafe { Block::at(address) };
             let header = block.header();
             if header.is_of(address) && header.is_live() && self.is_size(header.size()) {
-                return Ok((block, header));
+                return Some((block, header));
             }
         }
-        Err(self.diagnose_slow(address))
+        None
     }
 
     /// Whether a block can have this size. On 64 bits the header's check says more, but on 32 bits it is all there is.
@@ -304,7 +305,7 @@ impl<C: Config> Space<C> {
 
     /// What is wrong with an address that is not a live block: the heap is walked from the segment's beginning.
     #[cold]
-    fn diagnose_slow(&self, address: usize) -> Fault {
+    pub(crate) fn diagnose_slow(&self, address: usize) -> Fault {
         let Some(segment) = self.segment_of(address) else { return Fault::Foreign { address } };
         let mut at = segment.first::<C>();
         while at < segment.stop() {
@@ -351,7 +352,7 @@ impl<C: Config> Space<C> {
         end: usize,
         smallest: usize,
     ) -> Option<(usize, usize)> {
-        let segment = Segment(round_up(start, C::ALIGN));
+        let segment = Segment(NonZeroUsize::new(round_up(start, C::ALIGN))?);
         let stop = round_down(end, C::ALIGN);
         let first = segment.first::<C>();
         if stop < first + smallest {

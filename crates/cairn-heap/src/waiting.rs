@@ -8,6 +8,7 @@
 
 use crate::block::Block;
 use crate::config::Config;
+use crate::header::Header;
 use crate::space::Space;
 
 /// Lists: blocks of up to this many alignments, less one, may wait.
@@ -31,9 +32,10 @@ impl Waiting {
 
     /// Takes a block in, which is live; false if its size has no list.
     #[inline]
-    pub(crate) fn put<C: Config>(&mut self, space: &Space<C>, block: Block, size: usize) -> bool {
+    pub(crate) fn put<C: Config>(&mut self, space: &Space<C>, block: Block, header: Header) -> bool {
+        let size = header.size();
         let Some(head) = self.heads.get_mut(size / C::ALIGN) else { return false };
-        block.set_header(block.header().with_waiting(true));
+        block.set_header(header.with_waiting(true));
         block.set_link(0, *head);
         *head = space.link_to(Some(block));
         self.blocks += 1;

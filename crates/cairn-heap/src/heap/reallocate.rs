@@ -5,7 +5,7 @@ use core::ptr::{self, NonNull};
 
 use crate::block::Block;
 use crate::config::Config;
-use crate::fault::{Error, Fault};
+use crate::fault::{Error, Refusal};
 use crate::header::{Header, WORD};
 use crate::heap::Heap;
 use crate::meter::Meter;
@@ -32,17 +32,21 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         size: usize,
     ) -> Result<NonNull<u8>, Error> {
         let need = Self::block_size(size).ok_or(Error::TooLarge)?;
-        let (block, header) = self.space.live_block(payload.addr().get())?;
+        let address = payload.addr().get();
+        let refused = |heap: &Self, refusal| Error::Fault(heap.fault_slow(address, refusal));
+        let Some((block, header)) = self.space.live_block(address) else {
+            return Err(refused(self, Refusal::NOT_LIVE));
+        };
         let has = header.size();
         if need <= has {
-            return Ok(self.shrink_in_place(block, header, need).map(|()| payload)?);
+            let shrunk = self.shrink_in_place(block, header, need);
+            return shrunk.map(|()| payload).map_err(|refusal| refused(self, refusal));
         }
         // SAFETY: behind a block of the heap there is another one, or the mark.
         let next = unsafe { block.plus(has) };
         let next_header = next.header();
         if !next_header.is_of(next.address()) {
-            let fault = Fault::Corrupted { address: block.address(), word: next.address() - WORD };
-            return Err(Error::Fault(fault));
+            return Err(refused(self, Refusal::damaged(next.address() - WORD)));
         }
         let next_free = if next_header.is_used() { 0 } else { next_header.size() };
         if has + next_free >= need {
@@ -52,8 +56,8 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         let previous = if header.previous_used() {
             None
         } else {
-            let word = block.address() - 2 * WORD;
-            Some(self.previous(block).ok_or(Fault::Corrupted { address: block.address(), word })?)
+            let damaged = Refusal::damaged(block.address() - 2 * WORD);
+            Some(self.previous(block).ok_or_else(|| refused(self, damaged))?)
         };
         let mut next_free = next_free;
         if self.space.ends_at(next.address() + next_free) {
@@ -84,7 +88,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     }
 
     /// Cuts what a block has beyond `need` bytes off and frees it, if it is enough for a block.
-    fn shrink_in_place(&mut self, block: Block, header: Header, need: usize) -> Result<(), Fault> {
+    fn shrink_in_place(&mut self, block: Block, header: Header, need: usize) -> Result<(), Refusal> {
         let rest = header.size() - need;
         if rest < Self::SPLIT_MIN {
             return Ok(());
@@ -92,10 +96,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         // SAFETY: the rest lies in the block and is large enough for one. Its header is not written yet: should a fault be found, the
         // program's bytes are still there.
         let left = unsafe { block.plus(need) };
-        self.release(left, Header::used(left.address(), rest, true)).map_err(|fault| match fault {
-            Fault::Corrupted { word, .. } => Fault::Corrupted { address: block.address(), word },
-            other => other,
-        })?;
+        self.release(left, Header::used(left.address(), rest, true))?;
         self.space.meter().split();
         block.set_header(Header::used(block.address(), need, header.previous_used()));
         self.space.used_bytes -= rest;

@@ -28,6 +28,28 @@ const STEPS: usize = 1 << STEPS_LOG2;
 const NEXT: usize = 0;
 const PREV: usize = 1;
 
+/// A bin, by its number: at most [`Bins::LAST`], because nothing but the bins makes one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Bin(u32);
+
+impl Bin {
+    #[inline]
+    fn level(self) -> usize {
+        self.0 as usize / STEPS
+    }
+
+    #[inline]
+    fn step(self) -> usize {
+        self.0 as usize % STEPS
+    }
+
+    /// Whether all its blocks have one size.
+    #[inline]
+    pub(super) fn is_exact(self) -> bool {
+        (self.0 as usize) < 2 * STEPS
+    }
+}
+
 /// The bins of a heap: `132 * LEVELS + 4` bytes.
 #[derive(Clone, Debug)]
 pub(super) struct Bins<const LEVELS: usize> {
@@ -44,39 +66,33 @@ impl<const LEVELS: usize> Bins<LEVELS> {
     };
 
     /// The last bin, which holds everything that is too large for it as well.
-    pub(super) const LAST: usize = LEVELS * STEPS - 1;
+    pub(super) const LAST: Bin = Bin((LEVELS * STEPS - 1) as u32);
 
     /// The bin of blocks of `units` units.
+    ///
+    /// Without a branch: `shift` is 0 up to 63 units, where each number has its own bin, and grows by one with each power of two.
     #[inline]
-    pub(super) fn bin_of(units: usize) -> usize {
-        if units < STEPS {
-            return units;
-        }
-        let power = units.ilog2();
-        let level = (power - STEPS_LOG2 + 1) as usize;
-        let step = (units >> (power - STEPS_LOG2)) & (STEPS - 1);
-        (level * STEPS + step).min(Self::LAST)
+    pub(super) fn bin_of(units: usize) -> Bin {
+        let shift = (units | STEPS).ilog2() - STEPS_LOG2;
+        let bin = shift as usize * STEPS + (units >> shift);
+        Bin(bin.min(LEVELS * STEPS - 1) as u32)
     }
 
     /// The least number of units of which each block in the bin of that many, or in any above, has at least `units`.
     #[inline]
     pub(super) fn round_up(units: usize) -> usize {
-        if units < 2 * STEPS { units } else { units + (1 << (units.ilog2() - STEPS_LOG2)) - 1 }
-    }
-
-    /// Whether all blocks of a bin have one size.
-    #[inline]
-    pub(super) fn is_exact(bin: usize) -> bool {
-        bin < 2 * STEPS
+        let shift = (units | STEPS).ilog2() - STEPS_LOG2;
+        units + (1 << shift) - 1
     }
 
     /// The first bin that has blocks, from `bin` up.
     #[inline]
-    pub(super) fn first_from(&self, bin: usize) -> Option<usize> {
-        let (level, step) = (bin / STEPS, bin % STEPS);
-        let here = self.steps.get(level)? & (u32::MAX << step);
+    pub(super) fn first_from(&self, bin: Bin) -> Option<Bin> {
+        let level = bin.level();
+        // SAFETY: the invariant of `Bin`.
+        let here = unsafe { self.steps.get_unchecked(level) } & (u32::MAX << bin.step());
         if here != 0 {
-            return Some(level * STEPS + here.trailing_zeros() as usize);
+            return Some(Bin((level * STEPS) as u32 + here.trailing_zeros()));
         }
         // `level` is at most 27.
         let above = self.levels & (u32::MAX << (level + 1));
@@ -84,18 +100,29 @@ impl<const LEVELS: usize> Bins<LEVELS> {
             return None;
         }
         let level = above.trailing_zeros() as usize;
-        Some(level * STEPS + self.steps.get(level)?.trailing_zeros() as usize)
+        // SAFETY: bits of `levels` are set for levels that there are.
+        let steps = unsafe { self.steps.get_unchecked(level) };
+        // A level that is marked has steps that are; `min` keeps a damaged one inside.
+        Some(Bin((level * STEPS) as u32 + steps.trailing_zeros().min(STEPS as u32 - 1)))
+    }
+
+    /// The bin after `bin`, if there is one.
+    #[inline]
+    pub(super) fn after(bin: Bin) -> Option<Bin> {
+        (bin != Self::LAST).then_some(Bin(bin.0 + 1))
     }
 
     #[inline]
-    fn head_mut(&mut self, bin: usize) -> &mut u32 {
-        &mut self.heads[bin / STEPS][bin % STEPS]
+    fn head_mut(&mut self, bin: Bin) -> &mut u32 {
+        // SAFETY: the invariant of `Bin`; a step is less than 32.
+        unsafe { self.heads.get_unchecked_mut(bin.level()).get_unchecked_mut(bin.step()) }
     }
 
     /// The first block of a bin.
     #[inline]
-    pub(super) fn head<C: Config>(&self, space: &Space<C>, bin: usize) -> Option<Block> {
-        space.follow(self.heads[bin / STEPS][bin % STEPS])
+    pub(super) fn head<C: Config>(&self, space: &Space<C>, bin: Bin) -> Option<Block> {
+        // SAFETY: as for `head_mut`.
+        space.follow(unsafe { *self.heads.get_unchecked(bin.level()).get_unchecked(bin.step()) })
     }
 
     /// The block after `block` in its bin.
@@ -115,8 +142,9 @@ impl<const LEVELS: usize> Bins<LEVELS> {
         match space.follow(head) {
             Some(second) => second.set_link(PREV, link),
             None => {
-                self.steps[bin / STEPS] |= 1 << (bin % STEPS);
-                self.levels |= 1 << (bin / STEPS);
+                // SAFETY: the invariant of `Bin`.
+                unsafe { *self.steps.get_unchecked_mut(bin.level()) |= 1 << bin.step() };
+                self.levels |= 1 << bin.level();
             }
         }
     }
@@ -135,10 +163,11 @@ impl<const LEVELS: usize> Bins<LEVELS> {
         let bin = Self::bin_of(size / C::ALIGN);
         *self.head_mut(bin) = next;
         if next == 0 {
-            let (level, step) = (bin / STEPS, bin % STEPS);
-            self.steps[level] &= !(1 << step);
-            if self.steps[level] == 0 {
-                self.levels &= !(1 << level);
+            // SAFETY: the invariant of `Bin`.
+            let steps = unsafe { self.steps.get_unchecked_mut(bin.level()) };
+            *steps &= !(1 << bin.step());
+            if *steps == 0 {
+                self.levels &= !(1 << bin.level());
             }
         }
     }
@@ -152,8 +181,8 @@ impl<const LEVELS: usize> Bins<LEVELS> {
         if self.levels >> LEVELS != 0 {
             return Err(Violation::whole(Invariant::IndexBitmap));
         }
-        for bin in 0..=Self::LAST {
-            let (level, step) = (bin / STEPS, bin % STEPS);
+        for bin in (0..=Self::LAST.0).map(Bin) {
+            let (level, step) = (bin.level(), bin.step());
             let marked = self.steps[level] >> step & 1 == 1;
             let level_marked = self.levels >> level & 1 == 1;
             if marked != (self.heads[level][step] != 0) || level_marked != (self.steps[level] != 0) {
@@ -171,7 +200,7 @@ impl<const LEVELS: usize> Bins<LEVELS> {
                 if Self::bin_of(block.header().size() / C::ALIGN) != bin {
                     return Err(Violation::at(Invariant::IndexBin, block));
                 }
-                visit(block, Place { list: bin, ..Place::default() });
+                visit(block, Place { list: bin.0 as usize, ..Place::default() });
                 before = space.link_to(at);
                 at = Self::next(space, block);
             }

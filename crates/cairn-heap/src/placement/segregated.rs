@@ -1,6 +1,6 @@
 //! Segregated fit: bins by size, and best fit within the bin.
 
-use super::bins::Bins;
+use super::bins::{Bin, Bins};
 use super::links::LIST_NODE;
 use super::{Place, Placement};
 use crate::audit::Violation;
@@ -23,7 +23,7 @@ pub struct Segregated<const LEVELS: usize = 28> {
 impl<const LEVELS: usize> Segregated<LEVELS> {
     /// The smallest block of a bin that has at least `size` bytes, among the first `most`.
     #[inline]
-    fn best_of<C: Config>(&self, space: &Space<C>, bin: usize, size: usize, most: usize) -> Option<Block> {
+    fn best_of<C: Config>(&self, space: &Space<C>, bin: Bin, size: usize, most: usize) -> Option<Block> {
         let mut best: Option<(usize, Block)> = None;
         let mut at = self.bins.head(space, bin);
         for _ in 0..most {
@@ -64,7 +64,7 @@ unsafe impl<const LEVELS: usize> Placement for Segregated<LEVELS> {
     fn find<C: Config>(&mut self, space: &Space<C>, size: usize) -> Option<Block> {
         let own = Bins::<LEVELS>::bin_of(size / C::ALIGN);
         let bin = self.bins.first_from(own)?;
-        if Bins::<LEVELS>::is_exact(bin) {
+        if bin.is_exact() {
             space.step();
             return self.bins.head(space, bin);
         }
@@ -72,7 +72,7 @@ unsafe impl<const LEVELS: usize> Placement for Segregated<LEVELS> {
             return Some(block);
         }
         // Blocks of the request's own bin may be too small; those of the next one are not.
-        match self.bins.first_from(own + 1) {
+        match Bins::<LEVELS>::after(own).and_then(|next| self.bins.first_from(next)) {
             Some(next) => self.best_of(space, next, size, SCAN_MAX),
             // Rather a long search than none found.
             None => self.best_of(space, own, size, usize::MAX),

@@ -18,6 +18,18 @@ pub struct TwoLevel<const LEVELS: usize = 28> {
     bins: Bins<LEVELS>,
 }
 
+impl<const LEVELS: usize> TwoLevel<LEVELS> {
+    /// Where no bin promises a fit, the request's own bin, and the last one, may still hold a block that is large enough: one look at
+    /// the first of each.
+    #[cold]
+    fn find_slow<C: Config>(&self, space: &Space<C>, size: usize) -> Option<Block> {
+        let own = Bins::<LEVELS>::bin_of(size / C::ALIGN);
+        [own, Bins::<LEVELS>::LAST]
+            .into_iter()
+            .find_map(|bin| self.bins.head(space, bin).filter(|block| block.header().size() >= size))
+    }
+}
+
 // SAFETY: `find` gives a member of a bin in which all are large enough, or one that it compared. Links are those of `LIST_NODE`
 // bytes.
 unsafe impl<const LEVELS: usize> Placement for TwoLevel<LEVELS> {
@@ -39,21 +51,11 @@ unsafe impl<const LEVELS: usize> Placement for TwoLevel<LEVELS> {
     #[inline]
     fn find<C: Config>(&mut self, space: &Space<C>, size: usize) -> Option<Block> {
         let units = size / C::ALIGN;
-        let enough = Bins::<LEVELS>::bin_of(Bins::<LEVELS>::round_up(units));
         space.step();
-        if enough < Bins::<LEVELS>::LAST
-            && let Some(bin) = self.bins.first_from(enough)
-        {
-            let found = self.bins.head(space, bin);
-            if bin < Bins::<LEVELS>::LAST {
-                return found;
-            }
+        match self.bins.first_from(Bins::<LEVELS>::bin_of(Bins::<LEVELS>::round_up(units))) {
+            Some(bin) if bin < Bins::<LEVELS>::LAST => self.bins.head(space, bin),
+            _ => self.find_slow(space, size),
         }
-        // The request's own bin, and the last one, may hold blocks that are large enough: one look at the first of each.
-        let own = Bins::<LEVELS>::bin_of(units);
-        [own, Bins::<LEVELS>::LAST]
-            .into_iter()
-            .find_map(|bin| self.bins.head(space, bin).filter(|block| block.header().size() >= size))
     }
 
     fn audit<C: Config>(
