@@ -268,6 +268,8 @@ fn each_way_of_reallocation<P: Placement>() {
         assert!(blocks.len() == 10 && blocks.is_sorted());
         (heap, blocks)
     };
+    // What fits into two of the blocks, and into three.
+    let (two, three) = (2 * 112 - WORD, 3 * 112 - WORD);
     // No way: the old block is intact.
     let (mut heap, blocks) = full();
     let totals = heap.check().unwrap();
@@ -276,14 +278,14 @@ fn each_way_of_reallocation<P: Placement>() {
     }
     assert_eq!(heap.check().unwrap().used_bytes, totals.used_bytes);
     // Within the block; and by giving up what is left over, which can be had then.
-    assert_eq!(resize(&mut heap, blocks[4], 100, 104), Ok(blocks[4]));
+    assert_eq!(resize(&mut heap, blocks[4], 100, 112 - WORD), Ok(blocks[4]));
     assert_eq!(resize(&mut heap, blocks[4], 100, 20), Ok(blocks[4]));
     assert_eq!(allocate(&mut heap, 60), blocks[4] + 32);
     // The next one is free: with all of it, and with a part.
     let (mut heap, blocks) = full();
     free(&mut heap, blocks[5]).unwrap();
-    assert_eq!(resize(&mut heap, blocks[4], 100, 217), Err(Error::OutOfMemory));
-    assert_eq!(resize(&mut heap, blocks[4], 100, 216), Ok(blocks[4]));
+    assert_eq!(resize(&mut heap, blocks[4], 100, two + 1), Err(Error::OutOfMemory));
+    assert_eq!(resize(&mut heap, blocks[4], 100, two), Ok(blocks[4]));
     let (mut heap, blocks) = full();
     free(&mut heap, blocks[5]).unwrap();
     assert_eq!(resize(&mut heap, blocks[4], 100, 150), Ok(blocks[4]));
@@ -291,16 +293,16 @@ fn each_way_of_reallocation<P: Placement>() {
     // The one before is free: the contents move down, over each other.
     let (mut heap, blocks) = full();
     free(&mut heap, blocks[3]).unwrap();
-    assert_eq!(resize(&mut heap, blocks[4], 100, 217), Err(Error::OutOfMemory));
-    assert_eq!(resize(&mut heap, blocks[4], 100, 170), Ok(blocks[3]));
+    assert_eq!(resize(&mut heap, blocks[4], 100, two + 1), Err(Error::OutOfMemory));
+    assert_eq!(resize(&mut heap, blocks[4], 100, 176), Ok(blocks[3]));
     assert_eq!(allocate(&mut heap, 20), blocks[3] + 192);
     assert!(matches!(free(&mut heap, blocks[4]), Err(Fault::Interior { .. })) || usize::BITS == 32);
     // Both are.
     let (mut heap, blocks) = full();
     free(&mut heap, blocks[3]).unwrap();
     free(&mut heap, blocks[5]).unwrap();
-    assert_eq!(resize(&mut heap, blocks[4], 100, 329), Err(Error::OutOfMemory));
-    assert_eq!(resize(&mut heap, blocks[4], 100, 328), Ok(blocks[3]));
+    assert_eq!(resize(&mut heap, blocks[4], 100, three + 1), Err(Error::OutOfMemory));
+    assert_eq!(resize(&mut heap, blocks[4], 100, three), Ok(blocks[3]));
     // Neither is enough, but there is room elsewhere.
     let (mut heap, blocks) = full();
     [3, 7, 8].iter().for_each(|&number| free(&mut heap, blocks[number]).unwrap());

@@ -33,7 +33,13 @@ fn seeds() -> std::ops::Range<u64> {
 }
 
 fn steps() -> usize {
-    if is_slow() { 30 } else { 1200 }
+    if cfg!(miri) {
+        15
+    } else if is_slow() {
+        60
+    } else {
+        1200
+    }
 }
 
 fn is_slow() -> bool {
@@ -117,7 +123,7 @@ policies! {
 }
 
 /// Memcheck finds nothing: no access outside of the heap's memory, no jump on what was never written.
-#[cfg(all(target_os = "linux", not(miri)))]
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(miri)))]
 #[test]
 fn under_valgrind() {
     use std::io::Write as _;
