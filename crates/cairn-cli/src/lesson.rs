@@ -63,7 +63,8 @@ pub fn run(args: &Lesson) -> Result<(), Failure> {
             format!("there is no lesson '{name}'; there are: {} (see: cairn lesson)", names.join(", ")),
         ));
     }
-    let values = compute(name).map_err(|sentence| Failure::new(OURS, format!("lesson {name}: {sentence}")))?;
+    let values =
+        compute(name).map_err(|sentence| Failure::new(OURS, format!("lesson {name}: {sentence}")))?;
     let saved = args.save.as_deref().map(|directory| save(name, &values, directory)).transpose()?;
     if args.json {
         return print(&json(&values));
@@ -118,7 +119,10 @@ fn print(text: &str) -> Result<(), Failure> {
 fn save(name: &str, values: &Values, directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     let traces = values.traces();
     if traces.is_empty() {
-        return Err(Failure::new(USAGE, format!("lesson {name} has no requests to save; reuse and holes have")));
+        return Err(Failure::new(
+            USAGE,
+            format!("lesson {name} has no requests to save; reuse and holes have"),
+        ));
     }
     let fail = |path: &Path, error: io::Error| {
         Failure::new(OURS, format!("{} can't be written: {error}", path.display()))

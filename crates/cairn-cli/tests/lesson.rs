@@ -101,7 +101,7 @@ fn the_end_of_the_heap_is_told_by_signal_and_address() {
 fn holes_and_locality_compare() {
     has(
         &lesson("holes"),
-        &["first-fit-address   A", "best-fit            E", "worst-fit           B", "grew by"],
+        &["first-fit-address   A", "best-fit            E", "worst-fit           B", "grew"],
     );
     has(&lesson("locality"), &["in the holes  beside them", "pages in a search, mean"]);
 }

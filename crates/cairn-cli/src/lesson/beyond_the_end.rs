@@ -60,9 +60,9 @@ fn picture(lesson: &BeyondTheEnd, page: &mut Page) {
     };
     page.gap();
     page.line(&format!(
-        "  {:<65}{}",
+        "  {:<52}{:>15}",
         format!("{:#x} {}", region.start, region.name),
-        format_args!("{:#x}", region.end)
+        format!("{:#x}", region.end)
     ));
     page.line("  ├─ ... ─┬────────┬───────────────┬─┬────────┬─────────┬──────────┤");
     page.line("  │       │ header │ 100 bytes     │ │ header │ block 2 │ unused   │ no page");

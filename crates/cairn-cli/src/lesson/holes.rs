@@ -25,10 +25,7 @@ pub fn show(lesson: &Holes, page: &mut Page) {
     page.line(&page.bar(&lesson.heap, scale, 0));
     let holes = lesson.holes.iter().map(|hole| format!("{} {}", hole.name, count(hole.bytes as u64)));
     page.line(
-        &page.dim(&format!(
-            "holes: {}; █ used; one sign is {scale} bytes",
-            holes.collect::<Vec<_>>().join(", ")
-        )),
+        &page.dim(&format!("holes: {}; █ used; {scale} bytes a sign", holes.collect::<Vec<_>>().join(", "))),
     );
     chosen(lesson, page);
     for (index, story) in lesson.stories.iter().enumerate() {
@@ -80,7 +77,7 @@ fn told(number: usize, story: &Story, page: &mut Page) {
     let requests = story.requests.iter().map(|request| count(*request as u64));
     let mut head = vec!["policy".to_owned()];
     head.extend(requests);
-    head.extend(["grew by", "free", "looked at"].map(str::to_owned));
+    head.extend(["grew", "free", "looks"].map(str::to_owned));
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
     let mut table = Table::with_names(&head);
     for played in &story.played {

@@ -100,7 +100,7 @@ fn what(regions: &[Region]) -> String {
         Kind::Mapping if may(regions) == "---" => "mapping: address space kept back, not usable".to_owned(),
         Kind::Mapping => "mapping: memory without a file".to_owned(),
         Kind::File if regions.len() > 1 => {
-            format!("{file}, {} regions: {}", regions.len(), each_may(regions))
+            format!("{file} ({})", each_may(regions))
         }
         Kind::File => file,
         Kind::Stack => "stack".to_owned(),
@@ -140,7 +140,7 @@ fn facts(lesson: &MemoryMap, page: &mut Page) {
     let (large, place) = (bytes(lesson.large as u64), place(lesson, "large-block"));
     page.folded("- ", &format!("The block of {large} lies in {place}, {how}."));
     let of_program = || lesson.regions.iter().filter(|region| region.end <= USER_END);
-    let end = of_program().last().map_or(0, |region| region.end);
+    let end = of_program().next_back().map_or(0, |region| region.end);
     let usable = of_program().filter(|region| !region.permissions.starts_with("---"));
     let usable: usize = usable.map(Region::bytes).sum();
     let sentence = format!(

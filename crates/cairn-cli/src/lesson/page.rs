@@ -55,8 +55,14 @@ impl Page {
     /// What the page is about.
     pub fn title(&mut self, name: &str, what: &str) {
         self.gap();
-        let name = self.bold(name);
-        self.line(&format!("{name}: {what}"));
+        if name.len() + 2 + what.len() <= self.columns() {
+            let name = self.bold(name);
+            self.line(&format!("{name}: {what}"));
+        } else {
+            let name = self.bold(name);
+            self.line(&name);
+            self.folded("", what);
+        }
     }
 
     /// A heading, with an empty line in front of it.

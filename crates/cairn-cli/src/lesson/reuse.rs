@@ -83,8 +83,7 @@ fn drawing(lesson: &Reuse, page: &mut Page) {
         let with = page.bar(&step.with, scale, 0);
         page.line(&format!("{:>3}  {:<18}{without}   {with}", index + 1, call(step.call)));
     }
-    let legend =
-        format!("one sign is {scale} bytes; a letter begins a live block; · hole; ░ freed, and lost");
+    let legend = format!("{scale} bytes a sign; a letter begins a live block; · hole; ░ freed, lost");
     page.line(&format!("     {}", page.dim(&legend)));
 }
 

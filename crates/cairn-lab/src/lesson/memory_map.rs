@@ -53,7 +53,7 @@ impl MemoryMap {
 }
 
 /// Not zero, so its value is stored in the program's file.
-static GLOBAL: AtomicU64 = AtomicU64::new(0x6361_6972_6e);
+static GLOBAL: AtomicU64 = AtomicU64::new(1964);
 /// Zero, so the file only says how many bytes there are.
 static ZEROED: [AtomicU64; 4096] = [const { AtomicU64::new(0) }; 4096];
 /// Never written.
