@@ -60,7 +60,7 @@ fn picture(lesson: &BeyondTheEnd, page: &mut Page) {
     };
     page.gap();
     page.line(&format!(
-        "  {:<52}{:>15}",
+        "  {:<52}{:>14}",
         format!("{:#x} {}", region.start, region.name),
         format!("{:#x}", region.end)
     ));
