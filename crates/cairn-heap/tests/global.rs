@@ -105,7 +105,9 @@ fn a_fault_ends_the_process_with_its_sentence() {
         ("overflow", "the heap is corrupted: the word at 0x"),
         ("realloc", "is not the beginning of a block, it is 32 bytes inside the block at 0x"),
     ];
-    for (fault, sentence) in sentences {
+    // What lies within a block, and what was overwritten, is told by the headers' check, which 32 bits don't have.
+    let told = |fault| usize::BITS > 32 || ["double free", "foreign"].contains(&fault);
+    for (fault, sentence) in sentences.into_iter().filter(|(fault, _)| told(fault)) {
         let output = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "child", "--nocapture", "--test-threads=1"])
             .env("CAIRN_TEST_FAULT", fault)
