@@ -9,8 +9,8 @@ pub enum Coalesce {
     /// At each free.
     AtOnce,
     /// Freed blocks of up to 64 times the alignment wait in a list of their exact size, from which the next allocation
-    /// of that size takes them. They are joined when a search finds nothing, or when an eighth of the heap waits. Faster, and
-    /// somewhat less tight.
+    /// of that size takes them. They are joined when a search finds nothing, before the heap grows. Faster, and somewhat less tight;
+    /// and the top goes back to the source later.
     Deferred,
 }
 
@@ -79,6 +79,16 @@ pub trait Config: 'static {
 pub struct Standard;
 
 impl Config for Standard {
+    type Meter = ();
+}
+
+/// For speed: [`Coalesce::Deferred`] and [`Carve::Low`].
+#[derive(Clone, Copy, Debug)]
+pub struct Fast;
+
+impl Config for Fast {
+    const COALESCE: Coalesce = Coalesce::Deferred;
+    const CARVE: Carve = Carve::Low;
     type Meter = ();
 }
 

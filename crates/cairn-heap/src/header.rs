@@ -100,6 +100,12 @@ impl Header {
         Self(if used { self.0 | PREVIOUS_USED } else { self.0 & !PREVIOUS_USED })
     }
 
+    /// Whether this is the header of a live block at `address`: [`is_of`](Self::is_of) and [`is_live`](Self::is_live) in one.
+    #[inline]
+    pub(crate) fn is_live_of(self, address: usize) -> bool {
+        (self.0 ^ check(address, self.size())) & (CHECK | USED | WAITING) == USED
+    }
+
     /// Whether this is, or was, the header of a block at `address`.
     #[inline]
     pub(crate) fn is_of(self, address: usize) -> bool {

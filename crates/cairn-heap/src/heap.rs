@@ -153,9 +153,6 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         let size = header.size();
         if C::COALESCE == Coalesce::Deferred && self.waiting.put(&self.space, block, header) {
             self.space.used_bytes -= size;
-            if self.waiting.bytes() > self.space.extent / 8 {
-                self.join_waiting_slow();
-            }
             return Ok(());
         }
         self.release(block, header)?;
@@ -200,8 +197,8 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         let size = found.header().size();
         let rest = size - need;
         let is_large = self.is_large(need);
-        self.policy.remove(&self.space, found, size);
         if rest < Self::SPLIT_MIN {
+            self.policy.remove(&self.space, found, size);
             found.set_header(Header::used(found.address(), size, true));
             self.tell_next(found, size, true);
             self.space.used_bytes += size;
@@ -217,15 +214,15 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             };
             taken.set_header(Header::used(taken.address(), need, false));
             self.tell_next(taken, need, true);
-            self.policy.insert(&self.space, found, rest);
+            self.policy.resize(&self.space, found, size, rest);
             taken
         } else {
-            found.set_header(Header::used(found.address(), need, true));
             // SAFETY: as above.
             let left = unsafe { found.plus(need) };
             // SAFETY: as above.
             unsafe { left.set_free(rest) };
-            self.policy.insert(&self.space, left, rest);
+            self.policy.replace(&self.space, found, size, left, rest);
+            found.set_header(Header::used(found.address(), need, true));
             found
         }
     }
@@ -287,10 +284,17 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     #[inline]
     fn index_insert(&mut self, block: Block, size: usize) {
         if self.space.ends_at(block.address() + size) {
-            self.space.set_top(block.address());
+            self.new_top(block);
         } else {
             self.policy.insert(&self.space, block, size);
         }
+    }
+
+    /// The free block at the heap's end is the top from now on, and goes back to the source if it is large enough.
+    #[inline]
+    fn new_top(&mut self, block: Block) {
+        self.space.set_top(block.address());
+        self.trim();
     }
 
     /// Takes a free block from where it is: it is the top, or in the index.
@@ -324,16 +328,10 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         if !next_header.is_of(next.address()) {
             return Err(Refusal::damaged(next.address() - WORD));
         }
-        let mut start = block;
-        if !header.previous_used() {
-            let previous = self.previous(block).ok_or(Refusal::damaged(block.address() - 2 * WORD))?;
-            let previous_size = block.address() - previous.address();
-            self.space.meter().coalesce();
-            self.policy.remove(&self.space, previous, previous_size);
-            block.set_header(Header::GONE);
-            start = previous;
-            size += previous_size;
-        }
+        let previous = match header.previous_used() {
+            true => None,
+            false => Some(self.previous(block).ok_or(Refusal::damaged(block.address() - 2 * WORD))?),
+        };
         if next_header.is_used() {
             next.set_header(next_header.with_previous_used(false));
         } else {
@@ -343,13 +341,22 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
             next.set_header(Header::GONE);
             size += next_size;
         }
-        // SAFETY: the range consists of blocks that are no more.
-        unsafe { start.set_free(size) };
-        if self.space.ends_at(start.address() + size) {
-            self.space.set_top(start.address());
-            self.trim();
+        let Some(previous) = previous else {
+            // SAFETY: the range consists of blocks that are no more.
+            unsafe { block.set_free(size) };
+            self.index_insert(block, size);
+            return Ok(());
+        };
+        let previous_size = block.address() - previous.address();
+        self.space.meter().coalesce();
+        block.set_header(Header::GONE);
+        // SAFETY: as above.
+        unsafe { previous.set_free(previous_size + size) };
+        if self.space.ends_at(block.address() + size) {
+            self.policy.remove(&self.space, previous, previous_size);
+            self.new_top(previous);
         } else {
-            self.policy.insert(&self.space, start, size);
+            self.policy.resize(&self.space, previous, previous_size, previous_size + size);
         }
         Ok(())
     }
@@ -360,7 +367,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         // SAFETY: the header says that the block before is free.
         let size = unsafe { block.footer_before() };
         let address = block.address().wrapping_sub(size);
-        if !size.is_multiple_of(C::ALIGN) || !self.space.holds(address) {
+        if !self.space.may_hold(address) {
             return None;
         }
         // SAFETY: in front of each address of the heap there is a word; whether it is a header is asked at once.
@@ -369,9 +376,10 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         (previous.header() == Header::free(address, size) && size >= Self::SMALLEST).then_some(previous)
     }
 
-    /// Joins all blocks that wait.
+    /// Joins all blocks that wait to be coalesced with their free neighbours, as a search that finds nothing does. Of use with
+    /// [`Coalesce::Deferred`] only: for instance when a program is idle, so that the top can go back to the source.
     #[cold]
-    fn join_waiting_slow(&mut self) {
+    pub fn coalesce(&mut self) {
         for size in Waiting::sizes::<C>() {
             while let Some(block) = self.waiting.take(&self.space, size) {
                 // A block next to a damaged header stays used for ever: the free that meets the damage itself reports it.
@@ -384,7 +392,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     #[cold]
     fn make_room_slow(&mut self, need: usize) -> Result<Option<Block>, Error> {
         if C::COALESCE == Coalesce::Deferred && self.waiting.bytes() > 0 {
-            self.join_waiting_slow();
+            self.coalesce();
             let found = self.find(need);
             if found.is_some() || self.space.top_size() >= need {
                 return Ok(found);

@@ -58,7 +58,7 @@ mod waiting;
 pub use audit::{Invariant, Totals, Violation};
 pub use block::Block;
 pub use blocks::{BlockInfo, Blocks, Entry, State};
-pub use config::{Carve, Coalesce, Config, Deferred, Standard};
+pub use config::{Carve, Coalesce, Config, Deferred, Fast, Standard};
 #[cfg(feature = "lock")]
 pub use door::Locked;
 pub use fault::{Error, Fault};

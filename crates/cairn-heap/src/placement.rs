@@ -76,6 +76,22 @@ pub unsafe trait Placement {
     /// A block of the index is about to be used, joined or given back. `size` is its size, as it was inserted.
     fn remove<C: Config>(&mut self, space: &Space<C>, block: Block, size: usize);
 
+    /// A block of the index was `old` bytes large and now is `new`; it stays where it is, and its header says so already. A policy whose
+    /// order does not depend on the size, or not on this much, has nothing to do.
+    #[inline]
+    fn resize<C: Config>(&mut self, space: &Space<C>, block: Block, old: usize, new: usize) {
+        self.remove(space, block, old);
+        self.insert(space, block, new);
+    }
+
+    /// The low part of `old`, a block of the index of `old_size` bytes, is about to be used: what is left of it is `new`, of `size` bytes,
+    /// whose header says so already.
+    #[inline]
+    fn replace<C: Config>(&mut self, space: &Space<C>, old: Block, old_size: usize, new: Block, size: usize) {
+        self.remove(space, old, old_size);
+        self.insert(space, new, size);
+    }
+
     /// A block of the index with at least `size` bytes, which stays in it; none, if there is none. Each block that it looks at is
     /// told to the meter, by [`Space::step`].
     fn find<C: Config>(&mut self, space: &Space<C>, size: usize) -> Option<Block>;

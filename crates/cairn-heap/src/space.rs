@@ -238,11 +238,14 @@ impl<C: Config> Space<C> {
         address == self.high
     }
 
-    /// Whether an address lies where blocks are: there is a word of the heap in front of it.
+    /// Whether a block can begin at an address: it is aligned, and lies where blocks are, so there is a word of the heap in front
+    /// of it.
     #[inline]
-    pub(crate) fn holds(&self, address: usize) -> bool {
-        let inside = address.wrapping_sub(self.low) < self.high - self.low;
-        inside && (self.first == self.last || self.segment_of(address).is_some())
+    pub(crate) fn may_hold(&self, address: usize) -> bool {
+        // `low` is aligned: an address that is not has low bits, which the rotation makes the highest.
+        let distance = address.wrapping_sub(self.low).rotate_right(Self::ALIGN_SHIFT);
+        distance < (self.high - self.low) >> Self::ALIGN_SHIFT
+            && (self.first == self.last || self.segment_of(address).is_some())
     }
 
     /// The segment in whose range of blocks an address lies.
@@ -286,11 +289,11 @@ impl<C: Config> Space<C> {
     /// read no memory that is not the heap's.
     #[inline]
     pub(crate) fn live_block(&self, address: usize) -> Option<(Block, Header)> {
-        if self.holds(address) && address.is_multiple_of(C::ALIGN) {
+        if self.may_hold(address) {
             // SAFETY: there is a word of the heap in front of the address. Whether it is a header is asked next.
             let block = unsafe { Block::at(address) };
             let header = block.header();
-            if header.is_of(address) && header.is_live() && self.is_size(header.size()) {
+            if header.is_live_of(address) && self.is_size(header.size()) {
                 return Some((block, header));
             }
         }

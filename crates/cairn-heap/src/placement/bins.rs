@@ -172,6 +172,44 @@ impl<const LEVELS: usize> Bins<LEVELS> {
         }
     }
 
+    /// Moves a block to the bin of its new size, if that is another one.
+    #[inline]
+    pub(super) fn resize<C: Config>(&mut self, space: &Space<C>, block: Block, old: usize, new: usize) {
+        if Self::bin_of(old / C::ALIGN) != Self::bin_of(new / C::ALIGN) {
+            self.remove(space, block, old);
+            self.insert(space, block, new);
+        }
+    }
+
+    /// Puts `new` in the place of `old`, or into the bin of its size, if that is another one.
+    #[inline]
+    pub(super) fn replace<C: Config>(
+        &mut self,
+        space: &Space<C>,
+        old: Block,
+        old_size: usize,
+        new: Block,
+        size: usize,
+    ) {
+        let bin = Self::bin_of(size / C::ALIGN);
+        if Self::bin_of(old_size / C::ALIGN) != bin {
+            self.remove(space, old, old_size);
+            self.insert(space, new, size);
+            return;
+        }
+        let (next, prev) = (old.link(NEXT), old.link(PREV));
+        let link = space.link_to(Some(new));
+        new.set_link(NEXT, next);
+        new.set_link(PREV, prev);
+        if let Some(next) = space.follow(next) {
+            next.set_link(PREV, link);
+        }
+        match space.follow(prev) {
+            Some(prev) => prev.set_link(NEXT, link),
+            None => *self.head_mut(bin) = link,
+        }
+    }
+
     /// Audits all bins, from the smallest up, and shows their blocks.
     pub(super) fn audit<C: Config>(
         &self,

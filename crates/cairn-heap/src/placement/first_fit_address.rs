@@ -36,6 +36,23 @@ unsafe impl Placement for FirstFitAddress {
         one_list::first_fit(&self.list, space, size)
     }
 
+    #[inline]
+    fn resize<C: Config>(&mut self, _space: &Space<C>, _block: Block, _old: usize, _new: usize) {}
+
+    #[inline]
+    fn replace<C: Config>(
+        &mut self,
+        space: &Space<C>,
+        old: Block,
+        _old_size: usize,
+        new: Block,
+        _size: usize,
+    ) {
+        let mut nodes = Nodes(space);
+        self.list.insert_before(&mut nodes, new, old);
+        self.list.remove(&mut nodes, old);
+    }
+
     fn audit<C: Config>(
         &self,
         space: &Space<C>,

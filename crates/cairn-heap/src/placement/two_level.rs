@@ -58,6 +58,16 @@ unsafe impl<const LEVELS: usize> Placement for TwoLevel<LEVELS> {
         }
     }
 
+    #[inline]
+    fn resize<C: Config>(&mut self, space: &Space<C>, block: Block, old: usize, new: usize) {
+        self.bins.resize(space, block, old, new);
+    }
+
+    #[inline]
+    fn replace<C: Config>(&mut self, space: &Space<C>, old: Block, old_size: usize, new: Block, size: usize) {
+        self.bins.replace(space, old, old_size, new, size);
+    }
+
     fn audit<C: Config>(
         &self,
         space: &Space<C>,

@@ -48,6 +48,9 @@ unsafe impl Placement for WorstFit {
         best.map(|(_, block)| block)
     }
 
+    #[inline]
+    fn resize<C: Config>(&mut self, _space: &Space<C>, _block: Block, _old: usize, _new: usize) {}
+
     fn audit<C: Config>(
         &self,
         space: &Space<C>,
