@@ -1,12 +1,12 @@
 //! The table of all heaps that are compared.
 
 use cairn_heap::{
-    BestFit, BestFitTree, Deferred, FirstFit, FirstFitAddress, Map, NextFit, Region, Segregated, Standard,
-    TwoLevel, WorstFit,
+    BestFit, BestFitTree, Deferred, Fast, FirstFit, FirstFitAddress, Map, NextFit, Region, Segregated,
+    Standard, TwoLevel, WorstFit,
 };
 
 use super::measure::Contender;
-use super::ours::{Deferred8, Ours, Standard8};
+use super::ours::{Deferred8, Fast8, Ours, Standard8};
 use super::peers;
 
 /// The versions are those of Cargo.lock; a test holds them to it.
@@ -38,7 +38,7 @@ macro_rules! ours {
 
 /// The peers and then ours, with a configuration of this alignment.
 macro_rules! all {
-    ($align:literal, $standard:ty, $deferred:ty) => {{
+    ($align:literal, $standard:ty, $deferred:ty, $fast:ty) => {{
         let mut list = vec![
             Contender::here::<peers::talc::Talc, $align>(PEERS[0].0, PEERS[0].1, false),
             Contender::here::<peers::rlsf::Rlsf, $align>(PEERS[1].0, PEERS[1].1, false),
@@ -51,6 +51,9 @@ macro_rules! all {
             FirstFit => "first-fit", FirstFitAddress => "first-fit-address", NextFit => "next-fit",
             BestFit => "best-fit", WorstFit => "worst-fit", BestFitTree => "best-fit-tree",
             Segregated => "segregated", TwoLevel => "two-level");
+        // The configuration for speed, with the policies that are made for it.
+        list.push(Contender::here::<Ours<Region, Segregated, $fast>, $align>("cairn segregated fast", "region", true));
+        list.push(Contender::here::<Ours<Region, TwoLevel, $fast>, $align>("cairn two-level fast", "region", true));
         list
     }};
 }
@@ -58,8 +61,8 @@ macro_rules! all {
 /// All heaps for blocks of this alignment, 8 or 16.
 pub fn contenders(align: usize) -> Vec<Contender> {
     match align {
-        8 => all!(8, Standard8, Deferred8),
-        _ => all!(16, Standard, Deferred),
+        8 => all!(8, Standard8, Deferred8, Fast8),
+        _ => all!(16, Standard, Deferred, Fast),
     }
 }
 
