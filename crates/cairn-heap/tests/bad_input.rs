@@ -18,6 +18,9 @@ impl Config for Low {
     type Meter = ();
 }
 
+/// Every one, or every so many where each takes a thousand times as long.
+const STRIDE: usize = if cfg!(miri) { 41 } else { 1 };
+
 type Over<P> = Heap<Region, P, Low>;
 
 fn layout(size: usize, align: usize) -> Layout {
@@ -67,7 +70,9 @@ fn sizes_that_no_heap_has<P: Placement>() {
     let (before, kept, behind) = (allocate(&mut heap, 50), allocate(&mut heap, 50), allocate(&mut heap, 50));
     fill(kept, 50);
     let largest = isize::MAX as usize;
-    for size in (0..200).map(|less| largest - less).chain([largest / 2, 1 << 30, 10_001, 9_900]) {
+    for size in
+        (0..200).step_by(STRIDE).map(|less| largest - less).chain([largest / 2, 1 << 30, 10_001, 9_900])
+    {
         for align in [1, 16, 32, 4096] {
             let Ok(layout) = Layout::from_size_align(size, align) else { continue };
             let error = heap.allocate(layout).unwrap_err();
@@ -75,7 +80,8 @@ fn sizes_that_no_heap_has<P: Placement>() {
             assert_eq!(heap.allocate_zeroed(layout), Err(error));
         }
     }
-    let impossible = (0..200).flat_map(|less| [usize::MAX - less, largest - less, largest + less]);
+    let impossible =
+        (0..200).step_by(STRIDE).flat_map(|less| [usize::MAX - less, largest - less, largest + less]);
     for size in impossible.chain([10_001, 9_900]) {
         for block in [before, kept, behind] {
             // SAFETY: the block is live with this layout.
@@ -92,7 +98,7 @@ fn sizes_that_no_heap_has<P: Placement>() {
 
 fn alignments_up_to_the_heap_and_beyond<P: Placement>() {
     let mut heap = Over::<P>::new(memory(1 << 20));
-    for log2 in 0..usize::BITS - 1 {
+    for log2 in (0..usize::BITS - 1).step_by(STRIDE.min(9)) {
         for size in [0, 1, 100] {
             match heap.allocate(layout(size, 1 << log2)) {
                 Ok(block) => {
@@ -132,9 +138,9 @@ fn exhausted_and_usable_again<P: Placement>() {
 }
 
 fn tiny_and_crooked_regions<P: Placement>() {
-    let most = if cfg!(miri) { 40 } else { 300 };
-    for offset in 0..17 {
-        for bytes in (0..100).chain((100..most).step_by(7)) {
+    let most = if cfg!(miri) { 101 } else { 300 };
+    for offset in (0..17).step_by(STRIDE.min(8)) {
+        for bytes in (0..100).step_by(STRIDE).chain((100..most).step_by(7)) {
             let buffer = vec![0xEE_u8; bytes + 40].leak();
             let start = buffer.as_mut_ptr().expose_provenance() + offset;
             // SAFETY: the range lies in the buffer, which is nobody else's.
@@ -372,7 +378,7 @@ fn no_block_where_one_was<P: Placement>() {
         let mut heap = Over::<P>::new(memory(RECORD + 4 * 112));
         let [_, first, second, _] = [(); 4].map(|()| allocate(&mut heap, 100));
         assert_eq!(join(&mut heap, first, second), first, "{way}");
-        for byte in 0..=255 {
+        for byte in (0..=255).step_by(STRIDE) {
             let inside = pointer(second - WORD);
             // SAFETY: the byte lies in a live block, far from its ends.
             unsafe { inside.write(byte) };
