@@ -163,6 +163,13 @@ impl<C: Config> Space<C> {
         (link != 0 && (usize::BITS > 32 || address != 0)).then(|| unsafe { Block::at(address) })
     }
 
+    /// Where link `index` of the block lies to which `link` leads; for link 0 an address that must not be used.
+    #[inline]
+    pub(crate) fn link_place(&self, link: u32, index: usize) -> *mut u32 {
+        let block = self.base.wrapping_add((link as usize) << Self::ALIGN_SHIFT);
+        word(block).cast::<u32>().wrapping_add(index)
+    }
+
     /// The link that leads to a block.
     #[inline]
     pub(crate) fn link_to(&self, block: Option<Block>) -> u32 {
