@@ -382,8 +382,12 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     pub fn coalesce(&mut self) {
         for size in Waiting::sizes::<C>() {
             while let Some(block) = self.waiting.take(&self.space, size) {
-                // A block next to a damaged header stays used for ever: the free that meets the damage itself reports it.
-                let _ = self.release(block, block.header());
+                // A block whose own header is damaged, or one next to it, stays used for ever: the free that meets the damage itself
+                // reports it.
+                let header = block.header();
+                if header.is_of(block.address()) && header.size() == size {
+                    let _ = self.release(block, header);
+                }
             }
         }
     }

@@ -300,17 +300,18 @@ impl<C: Config> Space<C> {
             // SAFETY: there is a word of the heap in front of the address. Whether it is a header is asked next.
             let block = unsafe { Block::at(address) };
             let header = block.header();
-            if header.is_live_of(address) && self.is_size(header.size()) {
+            if header.is_live_of(address) && self.is_size(address, header.size()) {
                 return Some((block, header));
             }
         }
         None
     }
 
-    /// Whether a block can have this size. On 64 bits the header's check says more, but on 32 bits it is all there is.
+    /// Whether a block at `address`, where one [can be](Self::may_hold), can have this size: what follows it is memory of the heap. On 64
+    /// bits the header's check says more, but on 32 bits it is all there is.
     #[inline]
-    fn is_size(&self, size: usize) -> bool {
-        usize::BITS > 32 || (size != 0 && size.is_multiple_of(C::ALIGN) && size <= self.high - self.low)
+    fn is_size(&self, address: usize, size: usize) -> bool {
+        usize::BITS > 32 || (size != 0 && size.is_multiple_of(C::ALIGN) && size <= self.high - address)
     }
 
     /// What is wrong with an address that is not a live block: the heap is walked from the segment's beginning.

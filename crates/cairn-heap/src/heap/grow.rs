@@ -58,8 +58,9 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     /// Takes one piece of memory into the heap, at least `least` bytes if the source has them: as its top, or as part of the top that
     /// is there.
     fn take_piece(&mut self, least: usize) -> Result<(), Error> {
-        let step = C::GROW_MIN.max(self.space.extent >> C::GROW_SHIFT);
-        let wish = round_up(least.max(step), C::ALIGN);
+        let step = C::GROW_MIN.max(self.space.extent.checked_shr(C::GROW_SHIFT).unwrap_or(0));
+        // No wish is larger than half of the greatest heap: so `GROW_MIN` may be the largest number, for "all there is".
+        let wish = round_up(least.max(step.min(Space::<C>::BLOCK_LIMIT / 2)), C::ALIGN);
         let lowest = self.source.lowest().ok_or(Error::OutOfMemory)?;
         let piece = self.source.grow(least, wish).ok_or(Error::OutOfMemory)?;
         if !self.space.reaches(lowest, piece.end) {

@@ -44,12 +44,6 @@ impl Bin {
     fn step(self) -> usize {
         self.0 as usize % STEPS
     }
-
-    /// Whether all its blocks have one size.
-    #[inline]
-    pub(super) fn is_exact(self) -> bool {
-        (self.0 as usize) < 2 * STEPS
-    }
 }
 
 /// The bins of a heap: `132 * LEVELS + 8` bytes.
@@ -107,6 +101,12 @@ impl<const LEVELS: usize> Bins<LEVELS> {
         let steps = unsafe { self.steps.get_unchecked(level) };
         // A level that is marked has steps that are; `min` keeps a damaged one inside.
         Some(Bin((level * STEPS) as u32 + steps.trailing_zeros().min(STEPS as u32 - 1)))
+    }
+
+    /// Whether all blocks of a bin have one size. The last bin's don't, wherever it lies.
+    #[inline]
+    pub(super) fn is_exact(bin: Bin) -> bool {
+        (bin.0 as usize) < 2 * STEPS && bin != Self::LAST
     }
 
     /// The bin after `bin`, if there is one.

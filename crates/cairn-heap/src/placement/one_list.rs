@@ -42,13 +42,15 @@ pub(super) fn insert<C: Config>(list: &mut List<Block>, space: &Space<C>, block:
         }
         if let Some(here) = above {
             let header = here.header();
-            if !header.is_used() {
+            let is_whole = header.is_of(here.address());
+            if !header.is_used() && is_whole {
                 // The top is in no list, and nothing is above it.
                 return put_before(list, &mut nodes, block, above.filter(|_| above != space.top()));
             }
-            // The mark has size 0: what comes after it is in another segment, which only the list knows.
+            // The mark has size 0: what comes after it is in another segment, which only the list knows. A damaged header leads nowhere.
+            let goes_on = is_whole && header.size() != 0;
             // SAFETY: as above.
-            above = (header.size() != 0).then(|| unsafe { here.plus(header.size()) });
+            above = goes_on.then(|| unsafe { here.plus(header.size()) });
         }
     }
 }

@@ -64,7 +64,7 @@ unsafe impl<const LEVELS: usize> Placement for Segregated<LEVELS> {
     fn find<C: Config>(&mut self, space: &Space<C>, size: usize) -> Option<Block> {
         let own = Bins::<LEVELS>::bin_of(size / C::ALIGN);
         let bin = self.bins.first_from(own)?;
-        if bin.is_exact() {
+        if Bins::<LEVELS>::is_exact(bin) {
             space.step();
             return self.bins.head(space, bin);
         }

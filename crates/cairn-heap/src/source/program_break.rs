@@ -29,7 +29,8 @@ impl Break {
 // what the rise says.
 unsafe impl Source for Break {
     fn lowest(&mut self) -> Option<usize> {
-        if self.lowest.is_none() {
+        // Without memory of ours nothing keeps the break from falling below where it once was.
+        if self.lowest.is_none() || self.taken == 0 {
             self.lowest = Some(os::program_break());
         }
         self.lowest
@@ -47,8 +48,14 @@ unsafe impl Source for Break {
                 continue;
             }
             if let Some(start) = os::raise_break(bytes) {
-                self.taken += bytes;
                 let start = start.as_ptr().expose_provenance();
+                if self.lowest > Some(start) {
+                    // Another thread lowered the break after we had looked at it: not now.
+                    // SAFETY: these bytes came this moment, and nobody has seen them.
+                    unsafe { os::lower_break(bytes) };
+                    return None;
+                }
+                self.taken += bytes;
                 return Some(start..start + bytes);
             }
         }

@@ -47,6 +47,11 @@ impl Region {
         self.bytes - self.given
     }
 
+    /// Whether there never was anything to give.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
     /// Where the region begins.
     pub(super) fn start(&self) -> usize {
         self.at.expose_provenance()

@@ -38,7 +38,8 @@ impl<const N: usize> Regions<N> {
 unsafe impl<const N: usize> Source for Regions<N> {
     fn lowest(&mut self) -> Option<usize> {
         self.current()?;
-        self.regions.first_mut()?.lowest()
+        // A region without memory may claim to lie anywhere.
+        self.regions.iter_mut().find(|region| !region.is_empty())?.lowest()
     }
 
     fn position(&mut self) -> Option<usize> {
