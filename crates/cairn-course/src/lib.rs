@@ -45,6 +45,23 @@ fn panic(_: &core::panic::PanicInfo) -> ! {
         .abort()
 }
 
+/// Nothing here allocates through Rust's global allocator. But where all crates of the workspace are built at once, the heap is built
+/// with the collections of its `Allocator` tests, and those ask for one.
+#[global_allocator]
+static NOBODY: Nobody = Nobody;
+
+/// An allocator without memory.
+struct Nobody;
+
+// SAFETY: it gives no block, so there is none to be freed.
+unsafe impl core::alloc::GlobalAlloc for Nobody {
+    unsafe fn alloc(&self, _: core::alloc::Layout) -> *mut u8 {
+        core::ptr::null_mut()
+    }
+
+    unsafe fn dealloc(&self, _: *mut u8, _: core::alloc::Layout) {}
+}
+
 // Without optimisation the compiled parts of `core` refer to the routine that unwinding would call. Nothing
 // unwinds here, and stable Rust has no other way to say so. Weak, because a Rust program that links
 // libcairn_course.a brings one.
