@@ -18,7 +18,8 @@ use cairn_core::lock::Lock;
 use cairn_core::os;
 use cairn_heap::{Break, Source};
 
-/// The alignment of the heaps that use it: fewer bytes than this stay below a segment.
+/// The alignment of the heaps that give all back: fewer bytes than this stay below a segment. (`dmalloc` with a word of 32 or 64 bytes may
+/// leave more; they are lost. A larger number here would mistake a segment with one small block for an empty one.)
 const ALIGN_MAX: usize = 16;
 
 /// Held while a heap of this library looks at the break and moves it; taken inside the heap's own lock.

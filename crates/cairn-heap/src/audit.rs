@@ -209,8 +209,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         }
         self.check_index(&totals, free_sum)?;
         self.check_waiting(&totals)?;
-        // The extent counts what lies in front of an unaligned segment as well.
-        if self.space.used_bytes != totals.used_bytes || extent > totals.extent {
+        if self.space.used_bytes != totals.used_bytes || extent != totals.extent {
             return Err(Violation::whole(Invariant::Totals));
         }
         Ok(totals)

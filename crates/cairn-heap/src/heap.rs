@@ -66,7 +66,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         P::NAME
     }
 
-    /// Bytes taken from the source now.
+    /// Bytes taken from the source now, from the first multiple of the alignment in each segment.
     pub fn extent(&self) -> usize {
         self.space.extent
     }

@@ -79,7 +79,7 @@ impl Segment {
     }
 
     /// Whether the record is as it was written: on 64 bits with a certainty of `1 - 2^-24`.
-    fn is_whole(self) -> bool {
+    pub(crate) fn is_whole(self) -> bool {
         self.way().is_of(self.key())
     }
 
@@ -379,7 +379,8 @@ impl<C: Config> Space<C> {
             Some(last) => last.set(Some(segment), last.stop(), last.end()),
         }
         self.last = Some(segment);
-        self.extent += end - start;
+        // Without what lies in front of an unaligned segment: a source may take that back unasked, but not from here.
+        self.extent += end - segment.start();
         self.move_stop(segment, stop, true);
         Some((first, stop))
     }

@@ -68,6 +68,75 @@ fn a_region_without_memory_may_lie_anywhere() {
     assert_eq!(empty.allocate(bytes(10)), Err(Error::OutOfMemory));
 }
 
+/// Gives everything back at once.
+struct Falling;
+impl Config for Falling {
+    const TRIM_MIN: usize = 0;
+    const CARVE: Carve = Carve::Low;
+    type Meter = ();
+}
+
+/// A region that takes back, with the last of what it gave, the bytes that lie in front of it.
+struct Tidy {
+    region: Region,
+    start: usize,
+}
+
+// SAFETY: as the region's; what it takes back beyond what the heap says lies below all of the heap.
+unsafe impl Source for Tidy {
+    fn lowest(&mut self) -> Option<usize> {
+        self.region.lowest()
+    }
+    fn position(&mut self) -> Option<usize> {
+        self.region.position()
+    }
+    fn grow(&mut self, least: usize, wish: usize) -> Option<core::ops::Range<usize>> {
+        self.region.grow(least, wish)
+    }
+    unsafe fn shrink(&mut self, end: usize, bytes: usize) -> bool {
+        let stays = end - bytes - self.start;
+        // SAFETY: passed on.
+        unsafe { self.region.shrink(end, bytes + if stays < 16 { stays } else { 0 }) }
+    }
+}
+
+#[test]
+fn the_extent_is_nothing_when_all_is_given_back_whatever_lies_in_front() {
+    let memory = Box::leak(vec![0; 100_000].into_boxed_slice()).as_mut_ptr();
+    // SAFETY: the memory is the test's alone.
+    let mut region = unsafe { Region::from_raw(memory.add(5), 90_000) };
+    let start = region.lowest().unwrap();
+    let mut heap = Heap::<_, Segregated, Falling>::new(Tidy { region, start });
+    for _ in 0..100 {
+        let block = heap.allocate(bytes(10)).unwrap();
+        heap.check().unwrap();
+        // SAFETY: the block is live, and nobody uses it.
+        unsafe { heap.deallocate(block) }.unwrap();
+        assert_eq!(heap.extent(), 0);
+    }
+}
+
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn a_damaged_record_moves_no_end() {
+    // Each word of it: the way to the next segment, where the blocks end, where the memory ends.
+    for word in 0..3 {
+        let mut heap = Heap::<_, Segregated, Falling>::new(memory(100_000));
+        let blocks: Vec<_> = (0..6).map(|_| heap.allocate(bytes(24)).unwrap()).collect();
+        // SAFETY: the record is the heap's, which has no reference to it; it begins four words in front of the first block.
+        unsafe { blocks[0].cast::<usize>().sub(4).add(word).write(usize::MAX - 15) };
+        let extent = heap.extent();
+        for block in blocks {
+            // SAFETY: the block is live, and nobody uses it.
+            unsafe { heap.deallocate(block) }.unwrap();
+        }
+        assert_eq!(heap.extent(), extent);
+        assert_eq!(heap.allocate(bytes(50_000)), Err(Error::OutOfMemory));
+        assert_eq!(heap.check().unwrap_err().invariant, Invariant::Segments);
+        assert!(heap.allocate(bytes(24)).is_ok());
+    }
+}
+
 /// Writes beyond the end of a block of 24 bytes: over the header of the next one.
 #[cfg(target_pointer_width = "64")]
 fn overflow(block: NonNull<u8>, word: usize) {

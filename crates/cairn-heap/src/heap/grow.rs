@@ -58,6 +58,10 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     /// Takes one piece of memory into the heap, at least `least` bytes if the source has them: as its top, or as part of the top that
     /// is there.
     fn take_piece(&mut self, least: usize) -> Result<(), Error> {
+        // A new segment would be linked to the last one's record, and make it look whole again.
+        if self.space.last_segment().is_some_and(|last| !last.is_whole()) {
+            return Err(Error::OutOfMemory);
+        }
         let step = C::GROW_MIN.max(self.space.extent.checked_shr(C::GROW_SHIFT).unwrap_or(0));
         // No wish is larger than half of the greatest heap: so `GROW_MIN` may be the largest number, for "all there is".
         let wish = round_up(least.max(step.min(Space::<C>::BLOCK_LIMIT / 2)), C::ALIGN);
@@ -128,6 +132,10 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     #[cold]
     fn trim_slow(&mut self) {
         let (Some(last), Some(top)) = (self.space.last_segment(), self.space.top()) else { return };
+        // A record that was overwritten says nothing true about what may go back, or about what stays.
+        if self.space.segments().last() != Some(last) {
+            return;
+        }
         let (start, end) = (top.address(), last.end());
         // A segment without blocks goes back with its record.
         let whole = start == last.first::<C>();
