@@ -66,6 +66,13 @@ impl Header {
         self.0 & USED != 0
     }
 
+    /// Whether the flags are those of a free block: not used, behind a used one, not waiting. A byte written too far by the block before
+    /// often clears them all.
+    #[inline]
+    pub(crate) fn is_free(self) -> bool {
+        self.0 & FLAGS == PREVIOUS_USED
+    }
+
     /// Whether the block belongs to the program.
     #[inline]
     pub(crate) fn is_live(self) -> bool {

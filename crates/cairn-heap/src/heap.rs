@@ -325,7 +325,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         // SAFETY: behind a block of the heap there is another one, or the mark.
         let next = unsafe { block.plus(size) };
         let next_header = next.header();
-        if !next_header.is_of(next.address()) {
+        if !next_header.is_of(next.address()) || !(next_header.is_used() || next_header.is_free()) {
             return Err(Refusal::damaged(next.address() - WORD));
         }
         let previous = match header.previous_used() {

@@ -270,7 +270,7 @@ impl<C: Config> Space<C> {
         let header = block.header();
         let size = header.size();
         if !header.is_of(address)
-            || header.is_used()
+            || !header.is_free()
             || size < 2 * WORD + 8
             || size > segment.stop() - address
         {
@@ -330,7 +330,12 @@ impl<C: Config> Space<C> {
             if address < at + size {
                 return match (address == at, header.is_live()) {
                     (true, true) => Fault::Corrupted { address, word: at - WORD },
-                    (true, false) => Fault::DoubleFree { address },
+                    // SAFETY: `at` is where a block begins.
+                    (true, false) if header.is_waiting() || self.is_free_block(unsafe { Block::at(at) }) => {
+                        Fault::DoubleFree { address }
+                    }
+                    // Neither live nor free: its flags are not what they were.
+                    (true, false) => Fault::Corrupted { address, word: at - WORD },
                     _ if !address.is_multiple_of(C::ALIGN) => {
                         if header.is_live() {
                             Fault::Interior { address, block: at, size }

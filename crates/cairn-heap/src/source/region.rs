@@ -68,9 +68,9 @@ unsafe impl Source for Region {
         Some(self.start() + self.given)
     }
 
-    fn grow(&mut self, _least: usize, wish: usize) -> Option<Range<usize>> {
+    fn grow(&mut self, least: usize, wish: usize) -> Option<Range<usize>> {
         let bytes = wish.min(self.left());
-        if bytes == 0 {
+        if bytes == 0 || bytes < least {
             return None;
         }
         let start = self.start() + self.given;

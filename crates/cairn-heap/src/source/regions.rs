@@ -47,7 +47,9 @@ unsafe impl<const N: usize> Source for Regions<N> {
     }
 
     fn grow(&mut self, least: usize, wish: usize) -> Option<Range<usize>> {
-        self.current()?.grow(least, wish)
+        // What is left of a region comes first, even if it is not enough: the next piece is from the next region.
+        let region = self.current()?;
+        region.grow(least.min(region.left()), wish)
     }
 
     unsafe fn shrink(&mut self, end: usize, bytes: usize) -> bool {
