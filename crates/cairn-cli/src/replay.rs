@@ -106,9 +106,22 @@ greatest sum of the blocks that are live at one time, both with headers, roundin
 Means: of utilisation and fragmentation over the traces; throughput is all operations over all seconds.
 ";
 
+/// The form of a trace.
+const FORM: &str = "
+A trace is a text file, as malloc-lab courses have it:
+  20000        suggested heap size (not used)
+  2            number of ids: 0 and 1 here
+  4            number of operations, one on each of the lines that follow
+  1            weight (not used)
+  a 0 512      block 0 = malloc(512)
+  a 1 100
+  r 0 640      block 0 = realloc(block 0, 640)
+  f 1          free(block 1)
+";
+
 fn help() -> String {
     format!(
-        "{COLUMNS}{}\
+        "{COLUMNS}{FORM}{}\
 \nExit status: 0; 1 if a heap did something wrong; 2 if the command line or a trace is wrong (then nothing was run).
 
 Examples:

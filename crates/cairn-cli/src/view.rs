@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
-use cairn_lab::history::{History, Keep, Recording, Still, Totals, greatest_moment, record};
+use cairn_lab::history::{History, Keep, Recording, Still, Totals, record};
 use cairn_lab::picture::html::{self, HtmlError, POLICIES_MAX, STEPS_MAX};
 use cairn_lab::picture::palette::Theme;
 use cairn_lab::picture::terminal::{Screen, terminal};
@@ -41,7 +41,7 @@ pub struct View {
     /// Configurations of the heap, separated by commas
     #[arg(short, long, value_name = "NAME", value_delimiter = ',', default_value = "standard")]
     config: Vec<String>,
-    /// Draw the heap after N operations, or open the page there [default: the heap at its greatest; a page opens at its beginning]
+    /// Draw the heap after N operations, or open the page there [default: when the live payload is at its greatest]
     #[arg(long, value_name = "N")]
     at: Option<usize>,
     /// Draw into FILE, which ends in .html (a page that plays the trace), .svg or .png
@@ -77,7 +77,7 @@ at most {} operations, so choose a part of a longer trace with --from and --to.
 \nExit status: 0; 2 if the command line or the trace is wrong; 125 if the heap refuses an operation or a file can't be written.
 
 Examples:
-  cairn view short1.rep                                          in the terminal, the heap at its greatest
+  cairn view short1.rep                                          in the terminal, with most of it in use
   cairn view short1.rep --policy first-fit --at 12 -o heap.svg
   cairn view --generate compiler,ops=2000 --policy best-fit-tree,first-fit -o heap.html",
         count(STEPS_MAX as u64),
@@ -113,7 +113,8 @@ pub fn run(view: &View) -> Result<(), Failure> {
     };
     let scene = Scene { trace, heaps: &heaps };
     if form == Form::Html {
-        let page = html::html(&scene.histories(view)?, scene.moment(view, 0)?).map_err(usage)?;
+        let page =
+            html::html(&scene.histories(view)?, scene.moment(view, scene.opening(view))?).map_err(usage)?;
         return write(view, page.as_bytes());
     }
     if view.from.is_some() || view.to.is_some() {
@@ -168,20 +169,19 @@ impl Scene<'_> {
         }
     }
 
-    /// One moment of each heap; without `--at` the one at which the first heap is at its greatest.
+    /// One moment of each heap; without `--at` the one at which the live payload is at its greatest.
     fn stills(&self, view: &View) -> Result<Vec<Still>, Failure> {
-        let at = match (view.at, self.heaps.first()) {
-            (None, Some((policy, setup))) => {
-                let progress = Progress::new(self.trace.ops.len() as u64);
-                progress.about("looking for the greatest heap");
-                greatest_moment(self.trace, policy, *setup, &mut |ops| progress.advance(ops)).map_err(ours)?
-            }
-            _ => self.moment(view, 0)?,
-        };
+        let at = self.moment(view, self.trace.peak_moment())?;
         self.record(Keep::Moment(at), |recording| match recording {
             Recording::Still(still) => Some(*still),
             _ => None,
         })
+    }
+
+    /// Where a page opens without `--at`: when most is in use, within the part that it shows.
+    fn opening(&self, view: &View) -> usize {
+        let last = view.to.unwrap_or(self.trace.ops.len());
+        self.trace.peak_moment().min(last).max(view.from.unwrap_or(0))
     }
 
     /// The part of each heap's life that is asked for.

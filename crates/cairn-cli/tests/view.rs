@@ -67,16 +67,16 @@ fn a_moment_is_printed_as_json() {
 }
 
 #[test]
-fn the_default_moment_is_the_greatest_heap() {
+fn the_default_moment_is_that_of_the_greatest_live_payload() {
     let folder = scratch();
     let file = trace(folder.path()).display().to_string();
-    let extent = |document: &Value| document["heaps"][0]["totals"]["extent"].as_u64().expect("a number");
-    let all: Vec<u64> = (0..=9).map(|at| extent(&json(&[&file, "--at", &at.to_string()]))).collect();
+    let live = |document: &Value| document["heaps"][0]["totals"]["live"].as_u64().expect("a number");
+    let all: Vec<u64> = (0..=9).map(|at| live(&json(&[&file, "--at", &at.to_string()]))).collect();
     let document = json(&[&file]);
-    assert_eq!(Some(&extent(&document)), all.iter().max(), "{all:?}");
+    assert_eq!(Some(&live(&document)), all.iter().max(), "{all:?}");
     assert_eq!(
         document["heaps"][0]["at"].as_u64(),
-        all.iter().position(|e| Some(e) == all.iter().max()).map(|at| at as u64)
+        all.iter().position(|bytes| Some(bytes) == all.iter().max()).map(|at| at as u64)
     );
 }
 

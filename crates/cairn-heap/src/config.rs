@@ -49,11 +49,11 @@ pub trait Config: 'static {
     const SPLIT_MIN: usize = 0;
 
     /// The heap grows by at least this many bytes, if the source has them. `usize::MAX`: by all that it has.
-    const GROW_MIN: usize = 1024;
+    const GROW_MIN: usize = 4096;
 
     /// The heap grows by at least its extent divided by 2 to this power: fewer calls of the source, and room to place by size.
     /// `u32::MAX`: by what is missing, and [`GROW_MIN`](Self::GROW_MIN).
-    const GROW_SHIFT: u32 = 6;
+    const GROW_SHIFT: u32 = 8;
 
     /// The top of the heap goes back to the source when its last block is free and has at least this many bytes, and
     /// at least an eighth of the heap. 0: always.

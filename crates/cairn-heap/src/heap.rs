@@ -26,6 +26,9 @@ use crate::waiting::Waiting;
 mod grow;
 mod reallocate;
 
+/// The mean forgets with a half-life of 0.7 times 2 to this power requests.
+const MEAN_SHIFT: u32 = 7;
+
 /// A heap over one source of memory, with one placement policy.
 ///
 /// It needs `&mut self` for everything that changes it; to share it between threads, put it behind a lock
@@ -36,8 +39,8 @@ pub struct Heap<S: Source, P: Placement, C: Config = Standard> {
     pub(crate) space: Space<C>,
     pub(crate) policy: P,
     pub(crate) waiting: Waiting,
-    /// The running mean of block sizes asked for, in bytes: what is larger is cut from the high end.
-    mean: usize,
+    /// The running mean of block sizes asked for, in bytes times `2^MEAN_SHIFT`: what is larger is cut from the high end.
+    mean: u64,
 }
 
 impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
@@ -273,11 +276,12 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         if C::CARVE == Carve::Low {
             return false;
         }
+        let need = need as u64;
         if self.mean == 0 {
-            self.mean = need;
+            self.mean = need << MEAN_SHIFT;
         }
-        self.mean = self.mean - (self.mean >> 6) + (need >> 6);
-        need > self.mean
+        self.mean = self.mean - (self.mean >> MEAN_SHIFT) + need;
+        need > self.mean >> MEAN_SHIFT
     }
 
     /// Puts a free block where it belongs: it is the top, or it goes into the index.

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 pub use self::diff::{IndexEdit, Link, Step};
 pub use self::record::{Keep, Raw, Recorder, Recording};
-pub use self::run::{curve, greatest_moment, record};
+pub use self::run::{curve, record};
 pub use self::words::{bytes, count, place};
 pub use crate::trace::Op;
 
@@ -278,10 +278,4 @@ impl History {
             curve: self.curve.clone(),
         }
     }
-}
-
-/// The first moment at which the extent is greatest: where a still picture shows most.
-pub fn greatest(curve: &[Point]) -> usize {
-    let most = curve.iter().map(|point| point.extent).max().unwrap_or(0);
-    curve.iter().position(|point| point.extent == most).unwrap_or(0)
 }

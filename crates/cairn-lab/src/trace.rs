@@ -109,6 +109,20 @@ impl Trace {
         self.ops.iter().map(|op| live.apply(*op)).max().unwrap_or(0)
     }
 
+    /// So many requests have been made when the live payload is at its greatest for the first time: the moment that says most about a
+    /// heap, and the same one for every heap.
+    pub fn peak_moment(&self) -> usize {
+        let mut live = Live::new(self.ids);
+        let (mut most, mut moment) = (0, 0);
+        for (index, op) in self.ops.iter().enumerate() {
+            let now = live.apply(*op);
+            if now > most {
+                (most, moment) = (now, index + 1);
+            }
+        }
+        moment
+    }
+
     /// Checks the invariants of the module's description.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
     /// together with the next one, and the contents move down; a new block.
     ///
     /// # Errors
-    /// As [`allocate`](Self::allocate), and the [`Fault`] if `payload` is not a live block. The old block is intact and
+    /// As [`allocate`](Self::allocate), and the [`Fault`](crate::Fault) if `payload` is not a live block. The old block is intact and
     /// still the caller's.
     ///
     /// # Safety

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 use cairn_heap::Error;
 
-use super::{Entry, Keep, Point, Raw, Recorder, Recording, State, greatest};
+use super::{Entry, Keep, Point, Raw, Recorder, Recording, State};
 use crate::policies::{AnyHeap, HEADER, Policy, Setup};
 use crate::replay::{Complaint, Stop, memory_for};
 use crate::trace::{Op, Trace};
@@ -65,19 +65,6 @@ pub fn curve(
         Recording::Still(still) => Ok(still.curve),
         Recording::History(history) => Ok(history.curve),
     }
-}
-
-/// The first moment at which the heap is at its greatest.
-///
-/// # Errors
-/// As [`record`].
-pub fn greatest_moment(
-    trace: &Trace,
-    policy: &Policy,
-    setup: Setup,
-    progress: &mut dyn FnMut(u64),
-) -> Result<usize, String> {
-    curve(trace, policy, setup, progress).map(|curve| greatest(&curve))
 }
 
 /// A live block: where, and the bytes asked for.

@@ -3,7 +3,7 @@
 mod browser;
 mod toy;
 
-use cairn_lab::history::{History, Keep, Recording, Shape, State, greatest};
+use cairn_lab::history::{History, Keep, Recording, Shape, State};
 use cairn_lab::picture::html::{self, HtmlError};
 use cairn_lab::picture::palette::Theme;
 use cairn_lab::picture::terminal::{Screen, terminal};
@@ -161,13 +161,4 @@ fn a_page_refuses_what_it_can_not_play() {
 fn a_page_of_ten_thousand_operations_is_small() {
     let page = html::html(&[toy::history(Kind::Tree, 10_000)], 0).expect("a page");
     assert!(page.len() < 2_000_000, "{} bytes", page.len());
-}
-
-#[test]
-fn the_greatest_moment_is_the_first_of_the_greatest() {
-    let history = toy::history(Kind::List, 300);
-    let at = greatest(&history.curve);
-    let most = history.curve.iter().map(|point| point.extent).max().expect("there are moments");
-    assert_eq!(history.curve[at].extent, most);
-    assert!(history.curve[..at].iter().all(|point| point.extent < most));
 }
