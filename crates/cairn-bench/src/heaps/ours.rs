@@ -30,6 +30,8 @@ pub struct Fast8;
 
 impl Config for Fast8 {
     const ALIGN: usize = 8;
+    const GROW_MIN: usize = 16 << 10;
+    const GROW_SHIFT: u32 = 5;
     const COALESCE: Coalesce = Coalesce::Deferred;
     const CARVE: Carve = Carve::Low;
     type Meter = ();
