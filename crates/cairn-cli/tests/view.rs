@@ -214,3 +214,21 @@ fn the_page_shows_the_figures_of_json() {
         }
     }
 }
+
+#[test]
+fn the_top_is_in_no_list() {
+    let document = json(&[
+        "--generate",
+        "compiler,ops=200",
+        "--config",
+        "textbook",
+        "--policy",
+        "best-fit-tree",
+        "--at",
+        "50",
+    ]);
+    let index = document["heaps"][0]["snapshot"]["index"].as_array().expect("an index");
+    let top = index.last().expect("a heap in growth has a top");
+    assert_eq!(top["list"], Value::Null, "{top}");
+    assert!(index.iter().rev().skip(1).all(|entry| entry["list"] == 0), "{index:?}");
+}

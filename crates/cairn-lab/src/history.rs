@@ -85,12 +85,18 @@ pub struct Entry {
     pub offset: usize,
     /// The whole block, in bytes.
     pub size: usize,
-    /// The number of the list or bin that it is in; [`TOP`] for the heap's top.
+    /// The number of the list or bin that it is in; [`TOP`] for the heap's top, which is `null` in JSON.
+    #[serde(serialize_with = "list_or_null")]
     pub list: usize,
     /// Where its parent begins, in a tree.
     pub parent: Option<usize>,
     /// How deep it lies in a tree: the root at 0.
     pub level: usize,
+}
+
+/// A number for machines that read all numbers as floating point could not hold [`TOP`].
+fn list_or_null<S: serde::Serializer>(list: &usize, serializer: S) -> Result<S::Ok, S::Error> {
+    (*list != TOP).then_some(*list).serialize(serializer)
 }
 
 /// A heap at one moment.
