@@ -151,7 +151,9 @@ mod returned {
         let block = heap.allocate(layout(BYTES)).unwrap();
         // SAFETY: the block has so many bytes.
         unsafe { block.write_bytes(1, BYTES) };
-        let page = block.addr().get().next_multiple_of(1 << 16);
+        // Not the first page: when the process gives pages back for the first time, it looks whether the first one reads as zero, and the
+        // look brings that page in.
+        let page = block.addr().get().next_multiple_of(1 << 16) + 4096;
         let resident = || {
             let mut pages = [0_u8; 3000];
             let at = std::ptr::with_exposed_provenance_mut(page);
