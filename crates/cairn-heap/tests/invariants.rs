@@ -360,7 +360,7 @@ fn top() {
 
 #[test]
 fn waiting() {
-    // So many that three of them are less than an eighth of the heap, from which on they would be joined.
+    // Blocks around them, so that no search has to join the three that wait.
     let mut garden = Garden::<Segregated, Late>::new(&[&ROW[..], &[528; 20]].concat());
     let [first, second, third] = garden.free(&[2, 3, 8])[..] else { unreachable!() };
     assert_eq!(garden.heap.check().unwrap().waiting_blocks, 3);
