@@ -73,6 +73,12 @@ impl Header {
         self.0 & FLAGS == PREVIOUS_USED
     }
 
+    /// Whether this is the header of a block at `address`, used or free: what a neighbour must show before it is joined.
+    #[inline]
+    pub(crate) fn is_sound(self, address: usize) -> bool {
+        self.is_of(address) && (self.is_used() || self.is_free())
+    }
+
     /// Whether the block belongs to the program.
     #[inline]
     pub(crate) fn is_live(self) -> bool {

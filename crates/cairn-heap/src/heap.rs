@@ -269,8 +269,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         }
     }
 
-    /// Whether a block of `need` bytes is cut from the high end. Asked once for each request: the mean learns from it, and forgets
-    /// with a half-life of some 40 requests.
+    /// Whether a block of `need` bytes is cut from the high end. Asked once for each request: the mean learns from it.
     #[inline]
     fn is_large(&mut self, need: usize) -> bool {
         if C::CARVE == Carve::Low {
@@ -329,7 +328,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         // SAFETY: behind a block of the heap there is another one, or the mark.
         let next = unsafe { block.plus(size) };
         let next_header = next.header();
-        if !next_header.is_of(next.address()) || !(next_header.is_used() || next_header.is_free()) {
+        if !next_header.is_sound(next.address()) {
             return Err(Refusal::damaged(next.address() - WORD));
         }
         let previous = match header.previous_used() {

@@ -45,7 +45,7 @@ impl<S: Source, P: Placement, C: Config> Heap<S, P, C> {
         // SAFETY: behind a block of the heap there is another one, or the mark.
         let next = unsafe { block.plus(has) };
         let next_header = next.header();
-        if !next_header.is_of(next.address()) || !(next_header.is_used() || next_header.is_free()) {
+        if !next_header.is_sound(next.address()) {
             return Err(refused(self, Refusal::damaged(next.address() - WORD)));
         }
         let next_free = if next_header.is_used() { 0 } else { next_header.size() };
