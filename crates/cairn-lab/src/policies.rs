@@ -36,20 +36,20 @@ pub struct Policy {
     plain: fn(Setup, Pool) -> Box<dyn AnyHeap>,
 }
 
-const fn policy<P: Placement + 'static>(what: &'static str) -> Policy {
-    Policy { name: P::NAME, what, counting: heap::<P, Tally>, plain: heap::<P, ()> }
+const fn policy<P: Placement + 'static>() -> Policy {
+    Policy { name: P::NAME, what: P::ABOUT, counting: heap::<P, Tally>, plain: heap::<P, ()> }
 }
 
 /// All policies.
 pub const POLICIES: &[Policy] = &[
-    policy::<FirstFit>("the first block that is large enough, last freed first"),
-    policy::<FirstFitAddress>("the first block that is large enough, lowest address first"),
-    policy::<NextFit>("as first-fit-address, but each search goes on where the last one ended"),
-    policy::<BestFit>("the smallest block that is large enough, found by looking at all"),
-    policy::<WorstFit>("the largest block, found by looking at all"),
-    policy::<BestFitTree>("the smallest block that is large enough, lowest address first, in an AVL tree"),
-    policy::<Segregated>("a list for each range of sizes, and a short search in it"),
-    policy::<TwoLevel>("a list for each range of sizes, and its first block: constant time (TLSF)"),
+    policy::<FirstFit>(),
+    policy::<FirstFitAddress>(),
+    policy::<NextFit>(),
+    policy::<BestFit>(),
+    policy::<WorstFit>(),
+    policy::<BestFitTree>(),
+    policy::<Segregated>(),
+    policy::<TwoLevel>(),
 ];
 
 impl Policy {

@@ -20,7 +20,7 @@ pub struct BestFit {
 unsafe impl Placement for BestFit {
     const NEW: Self = Self { list: List::new() };
     const NAME: &'static str = "best-fit";
-    const ABOUT: &'static str = "the smallest block that fits";
+    const ABOUT: &'static str = "the smallest block that is large enough, found by looking at all";
     const NODE: usize = LIST_NODE;
 
     #[inline]

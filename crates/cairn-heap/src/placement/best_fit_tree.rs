@@ -21,7 +21,8 @@ pub struct BestFitTree {
 unsafe impl Placement for BestFitTree {
     const NEW: Self = Self { tree: Tree::new() };
     const NAME: &'static str = "best-fit-tree";
-    const ABOUT: &'static str = "the smallest block that fits, the lowest among equals, by an AVL tree";
+    const ABOUT: &'static str =
+        "the smallest block that is large enough, lowest address first, in an AVL tree";
     const NODE: usize = TREE_NODE;
 
     #[inline]

@@ -20,7 +20,7 @@ pub struct FirstFit {
 unsafe impl Placement for FirstFit {
     const NEW: Self = Self { list: List::new() };
     const NAME: &'static str = "first-fit";
-    const ABOUT: &'static str = "the first block that fits, last freed first";
+    const ABOUT: &'static str = "the first block that is large enough, last freed first";
     const NODE: usize = LIST_NODE;
 
     #[inline]

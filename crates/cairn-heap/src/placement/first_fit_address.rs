@@ -19,7 +19,7 @@ pub struct FirstFitAddress {
 unsafe impl Placement for FirstFitAddress {
     const NEW: Self = Self { list: List::new() };
     const NAME: &'static str = "first-fit-address";
-    const ABOUT: &'static str = "the lowest block that fits";
+    const ABOUT: &'static str = "the first block that is large enough, lowest address first";
     const NODE: usize = LIST_NODE;
 
     fn insert<C: Config>(&mut self, space: &Space<C>, block: Block, size: usize) {

@@ -24,7 +24,7 @@ pub struct NextFit {
 unsafe impl Placement for NextFit {
     const NEW: Self = Self { list: List::new(), rover: None };
     const NAME: &'static str = "next-fit";
-    const ABOUT: &'static str = "the next block that fits, from where the last search ended";
+    const ABOUT: &'static str = "as first-fit-address, but each search goes on where the last one ended";
     const NODE: usize = LIST_NODE;
 
     fn insert<C: Config>(&mut self, space: &Space<C>, block: Block, size: usize) {

@@ -47,7 +47,7 @@ impl<const LEVELS: usize> Segregated<LEVELS> {
 unsafe impl<const LEVELS: usize> Placement for Segregated<LEVELS> {
     const NEW: Self = Self { bins: Bins::NEW };
     const NAME: &'static str = "segregated";
-    const ABOUT: &'static str = "bins by size, the smallest block that fits within the bin";
+    const ABOUT: &'static str = "a list for each range of sizes, and a short search in it";
     const NODE: usize = LIST_NODE;
 
     #[inline]

@@ -35,7 +35,7 @@ impl<const LEVELS: usize> TwoLevel<LEVELS> {
 unsafe impl<const LEVELS: usize> Placement for TwoLevel<LEVELS> {
     const NEW: Self = Self { bins: Bins::NEW };
     const NAME: &'static str = "two-level";
-    const ABOUT: &'static str = "two-level segregated fit: any block of the next bin up, in constant time";
+    const ABOUT: &'static str = "a list for each range of sizes, and its first block: constant time (TLSF)";
     const NODE: usize = LIST_NODE;
 
     #[inline]

@@ -20,7 +20,7 @@ pub struct WorstFit {
 unsafe impl Placement for WorstFit {
     const NEW: Self = Self { list: List::new() };
     const NAME: &'static str = "worst-fit";
-    const ABOUT: &'static str = "the largest block";
+    const ABOUT: &'static str = "the largest block, found by looking at all";
     const NODE: usize = LIST_NODE;
 
     #[inline]
