@@ -23,7 +23,7 @@ const WORKLOADS: [(&str, &str, u64); 4] = [
 ];
 
 /// The options of `cairn-bench count`.
-#[derive(Args)]
+#[derive(Debug, Args)]
 pub struct Count {
     /// Only workloads whose name contains this; may be given several times
     #[arg(long, value_name = "NAME")]
@@ -85,9 +85,9 @@ fn per_operation(words: &str, ops: u64, peer: &Peer) -> anyhow::Result<f64> {
 }
 
 fn instructions(words: &str, ops: u64, peer: &Peer) -> anyhow::Result<u64> {
-    let this = std::env::current_exe().context("can't find the path of this program")?;
+    let program = peers::workload_program()?;
     let mut command = Command::new("valgrind");
-    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(this).arg("workload");
+    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program);
     command.args(words.split(' ')).arg("--ops").arg(ops.to_string());
     command.env_remove("LD_PRELOAD").stdin(Stdio::null());
     if let Some(library) = &peer.library {

@@ -1,25 +1,25 @@
-//! Measures allocators on the same work, side by side.
+//! Measures allocators on the same work, side by side: what `cairn bench` does.
 //!
 //! ```text
-//!   cairn-bench compare ──► schedule: A B C A B C … one process per run
-//!        │                     │
-//!        │                     ▼
-//!        │                  launch: a small process that starts the measured one and reports its rusage
-//!        │                     │  LD_PRELOAD = the allocator
-//!        │                     ▼
-//!        │                  workload: one pattern of malloc and free, or a real program
-//!        ▼
-//!   statistics ──► tables, JSON, docs/benchmarks.md
+//!   prepare ──► libcairn.so, the peers, cairn-workload
+//!      ▼
+//!   compare ──► schedule: A B C A B C … one process per run
+//!      │           │
+//!      │           ▼
+//!      │        cairn-workload launch: a small process that starts the measured one and reports its rusage
+//!      │           │  LD_PRELOAD = the allocator; at the Rust door, the allocator is linked into the program
+//!      │           ▼
+//!      │        cairn-workload: one pattern of malloc and free; or a real program
+//!      ▼
+//!   statistics ──► tables, JSON, page, docs/benchmarks.md
 //! ```
-//!
-//! Everything is one executable, so that `cargo run -p cairn-bench` never measures workloads of another build;
-//! `cairn-workload` is a second door to the same workloads, for use under `perf` or `valgrind` by hand.
-//! No allocator is linked in here: whatever `LD_PRELOAD` gives is what is measured.
+//! Nothing that is measured runs in this process, so it may use whatever libraries it likes.
 
 pub mod classes;
+pub mod command;
 pub mod compare;
 pub mod count;
 pub mod heaps;
-pub mod launch;
 pub mod statistics;
-pub mod workload;
+
+pub use heaps::serve_if_asked;

@@ -38,6 +38,8 @@ pub enum Verb {
     Check(crate::check::Check),
     /// Draw the heap that a trace makes: in the terminal, as a picture, or as a page that plays it
     View(crate::view::View),
+    /// Compare allocators: time and memory of workloads and real programs, side by side
+    Bench(Box<cairn_bench::command::Bench>),
     /// See how memory works: short guided runs that compute everything they show
     Lesson(crate::lesson::Lesson),
 }

@@ -41,6 +41,10 @@ use crate::failure::Failure;
 #[cfg_attr(not(test), unsafe(no_mangle))]
 #[cfg_attr(test, allow(dead_code))]
 extern "C" fn main(count: libc::c_int, values: *const *const libc::c_char) -> libc::c_int {
+    // The measured heap of glibc is a process of this executable in which nothing else has allocated.
+    if let Some(status) = cairn_bench::serve_if_asked() {
+        std::process::exit(status);
+    }
     signals::hold_closed_streams();
     let count = usize::try_from(count).unwrap_or(0);
     let arguments = (0..count).map(|index| {
@@ -63,6 +67,7 @@ fn command(arguments: Vec<OsString>) -> i32 {
         Verb::Check(args) => check::run(&args),
         Verb::View(args) => view::run(&args),
         Verb::Lesson(args) => lesson::run(&args),
+        Verb::Bench(args) => args.run().map_err(|error| Failure::new(failure::OURS, format!("{error:#}"))),
     };
     match result {
         Ok(()) => 0,

@@ -13,7 +13,9 @@ pub const LADDER: &[(&str, &[&str])] = &[
     ("cairn-heap", &["cairn-core"]),
     ("cairn-lab", &["cairn-heap", "cairn-core"]),
     ("cairn-course", &["cairn-heap", "cairn-core"]),
-    ("cairn-cli", &["cairn-lab", "cairn-heap", "cairn-alloc", "cairn-core"]),
+    ("cairn-workload", &[]),
+    ("cairn-bench", &["cairn-workload", "cairn-lab", "cairn-heap", "cairn-alloc", "cairn-core"]),
+    ("cairn-cli", &["cairn-bench", "cairn-lab", "cairn-heap", "cairn-alloc", "cairn-core"]),
 ];
 
 /// Nobody may depend on these: two export names of C, the third is a program.

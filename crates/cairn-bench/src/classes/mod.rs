@@ -27,7 +27,7 @@ const SCHEMES: [(&str, Scheme); 5] = [
 ];
 
 /// The options of `cairn-bench classes`.
-#[derive(Args)]
+#[derive(Debug, Args)]
 pub struct Classes {
     /// Where the histograms are, one NAME.txt for each program [default: those in the repository]
     folder: Option<PathBuf>,

@@ -1,9 +1,5 @@
 //! The loads: each workload with the parameters that the comparison uses.
 
-use std::path::PathBuf;
-
-use anyhow::Context;
-
 /// How many threads a load keeps busy; decides how a disturbed run is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Threads {
@@ -13,12 +9,16 @@ pub enum Threads {
     Many,
 }
 
-/// What a load is about; the geometric means are given for each kind too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// What a load is, which says how it is run; the geometric means are given for each kind too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum Kind {
-    /// A pattern of allocation of ours.
-    Pattern,
-    /// A real program.
+    /// A pattern of ours in one thread; the allocator is preloaded.
+    OneThread,
+    /// A pattern of ours in several threads or processes; the allocator is preloaded.
+    ManyThreads,
+    /// A Rust program of ours with the allocator's crate linked in as its global allocator.
+    RustDoor,
+    /// A real program; the allocator is preloaded.
     Program,
 }
 
@@ -28,21 +28,19 @@ pub struct Load {
     pub name: String,
     /// One sentence.
     pub about: String,
-    /// Pattern or program.
+    /// How it is run.
     pub kind: Kind,
     /// How many threads.
     pub threads: Threads,
-    /// Whether its timed part uses Rust's global allocator.
-    pub global_allocator: bool,
     /// Settings for the environment, as NAME=VALUE.
     pub settings: Vec<String>,
-    /// The program and its arguments; those of a pattern begin with this executable and `workload`.
-    pub command: Vec<String>,
+    /// The words for a workload program; of a [`Kind::Program`], the program and its arguments.
+    pub words: Vec<String>,
 }
 
 use Threads::{Many, One};
 
-/// Name, sentence, threads, and the words for `cairn-bench workload`.
+/// Name, sentence, threads, and the words for `cairn-workload`.
 const PATTERNS: [(&str, &str, Threads, &str); 20] = [
     ("pairs-16", "immediate malloc and free of 16 bytes", One, "pairs --size 16"),
     ("pairs-64", "immediate malloc and free of 64 bytes", One, "pairs --size 64"),
@@ -74,24 +72,21 @@ const PATTERNS: [(&str, &str, Threads, &str); 20] = [
 /// Short processes: parents and children wait for each other, so this one is not told by its wall time.
 const STARTUP: (&str, &str, Threads, &str) = ("startup", "800 short processes", Many, "startup");
 
-/// All patterns, which this executable runs itself.
-pub fn patterns(scale: f64) -> anyhow::Result<Vec<Load>> {
-    let this: PathBuf = std::env::current_exe().context("can't find the path of this program")?;
-    let load = |(name, about, threads, words): (&str, &str, Threads, &str)| {
-        let mut command = vec![this.display().to_string(), "workload".to_owned()];
-        command.extend(words.split(' ').map(str::to_owned));
-        command.push(format!("--scale={scale}"));
+/// All patterns.
+pub fn patterns(scale: f64) -> Vec<Load> {
+    let load = |(name, about, threads, line): (&str, &str, Threads, &str)| {
+        let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        words.push(format!("--scale={scale}"));
         Load {
             name: name.to_owned(),
             about: about.to_owned(),
-            kind: Kind::Pattern,
+            kind: if threads == One { Kind::OneThread } else { Kind::ManyThreads },
             threads,
-            global_allocator: words == "mix",
             settings: Vec::new(),
-            command,
+            words,
         }
     };
-    Ok(PATTERNS.into_iter().chain([STARTUP]).map(load).collect())
+    PATTERNS.into_iter().chain([STARTUP]).map(load).collect()
 }
 
 #[cfg(test)]
@@ -101,11 +96,11 @@ mod tests {
 
     #[test]
     fn every_pattern_is_a_valid_command_line_with_its_own_name() {
-        let loads = patterns(0.5).unwrap();
+        let loads = patterns(0.5);
         let mut names: Vec<&str> = loads.iter().map(|load| load.name.as_str()).collect();
         for load in &loads {
-            let words = load.command[1..].iter();
-            crate::workload::Options::try_parse_from(words)
+            let words = ["cairn-workload"].into_iter().chain(load.words.iter().map(String::as_str));
+            cairn_workload::Options::try_parse_from(words)
                 .unwrap_or_else(|error| panic!("{}: {error}", load.name));
         }
         names.sort_unstable();

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::catalogue::Threads;
-use crate::launch::Report;
+use cairn_workload::launch::Report;
 
 /// The machine's counters at one moment, in ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub fn judge(report: &Report, threads: Threads, before: Ticks, after: Ticks) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launch::End;
+    use cairn_workload::launch::End;
 
     fn report(wall_ms: u64, cpu_ms: u64) -> Report {
         Report {

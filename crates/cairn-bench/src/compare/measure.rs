@@ -2,16 +2,16 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use anyhow::Context;
 
-use super::catalogue::Load;
+use super::catalogue::{Kind, Load};
 use super::disturbance::{Ticks, judge};
 use super::peers::Peer;
 use super::results::Run;
-use crate::launch::{self, End, Report};
-use crate::workload::Outcome;
+use super::schedule::Plan;
+use cairn_workload::Outcome;
+use cairn_workload::launch::{self, End, Report};
 
 /// What a run gave.
 pub struct Measured {
@@ -24,28 +24,30 @@ pub struct Measured {
 }
 
 /// Runs it once. An error is one of this program; what the load does is in the result.
-pub fn measure(load: &Load, peer: &Peer, timeout: Duration) -> anyhow::Result<Measured> {
-    let this = std::env::current_exe().context("can't find the path of this program")?;
-    let mut command = Command::new(this);
-    command.arg(launch::WORD).arg(timeout.as_secs().max(1).to_string()).args(&load.settings);
-    if let Some(library) = &peer.library {
+pub fn measure(load: &Load, peer: &Peer, plan: &Plan) -> anyhow::Result<Measured> {
+    let mut command = Command::new(&plan.workload);
+    command.arg(launch::WORD).arg(plan.timeout.as_secs().max(1).to_string()).args(&load.settings);
+    let library = peer.library.as_deref().filter(|_| load.kind != Kind::RustDoor);
+    if let Some(library) = library {
         command.arg(format!("LD_PRELOAD={}", library.display()));
     }
     command.arg("--");
-    match &peer.executable {
-        // The same words as for `cairn-bench workload`, which are two.
-        Some(program) => command.arg(program).args(load.command.iter().skip(2)),
-        None => command.args(&load.command),
+    match (load.kind, &peer.rust) {
+        (Kind::Program, _) => &mut command,
+        (Kind::RustDoor, Some(program)) => command.arg(program),
+        _ => command.arg(&plan.workload),
     };
+    command.args(&load.words);
     // Nothing of the caller's may change what is measured.
     command.env_remove("LD_PRELOAD").stdin(Stdio::null());
     let before = Ticks::now();
-    let output = command.output().context("can't start the launcher")?;
+    let output =
+        command.output().with_context(|| format!("can't start the launcher {}", plan.workload.display()))?;
     let after = Ticks::now();
     let (report, printed) = split(&output.stdout).context("the launcher gave no report")?;
     let complaint = String::from_utf8_lossy(&output.stderr);
     let outcome: Option<Outcome> = serde_json::from_slice(printed).ok();
-    let run = match failure(&report, &complaint, peer.library.as_deref()) {
+    let run = match failure(&report, &complaint, library) {
         Some(failure) => Err(failure),
         None => Ok(Run {
             report,

@@ -25,7 +25,7 @@ use peers::Peer;
 use results::Results;
 
 /// The options of `cairn-bench compare`.
-#[derive(Args)]
+#[derive(Debug, Args)]
 pub struct Compare {
     /// How often each workload runs on each allocator [default: 5, with --quick 2]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
@@ -45,9 +45,6 @@ pub struct Compare {
     /// Where libcairn.so is, if not where the build command puts it
     #[arg(long, value_name = "PATH")]
     cairn: Option<PathBuf>,
-    /// Also measure Cairn as Rust's global allocator, in this program: target/release/cairn-workload-native
-    #[arg(long, value_name = "PATH")]
-    native: Option<PathBuf>,
     /// Write every single run to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -55,7 +52,7 @@ pub struct Compare {
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
     /// Print the results of an earlier session (a file written by --json), and run nothing
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["runs", "quick", "only", "peers", "libs", "cairn", "native", "json"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["runs", "quick", "only", "peers", "libs", "cairn", "json"])]
     from: Option<PathBuf>,
     /// How often a disturbed run is repeated before its least disturbed attempt is kept
     #[arg(long, default_value_t = 2)]
@@ -74,16 +71,13 @@ impl Compare {
         if let Some(file) = &self.from {
             return self.print(&read_results(file)?);
         }
-        let mut found = peers::find(self.cairn.as_deref(), &self.libs, &self.peers)?;
+        let found = peers::find(self.cairn.as_deref(), &self.libs, &self.peers)?;
         for missing in &found.missing {
             eprintln!("cairn-bench: left out: {missing}");
         }
-        if let Some(program) = &self.native {
-            found.peers.insert(0, Peer::native(program)?);
-        }
         let scratch = tempfile::tempdir().context("can't make a directory for the inputs of the programs")?;
         let scale = if self.quick { 0.25 } else { 1.0 };
-        let mut loads = catalogue::patterns(scale)?;
+        let mut loads = catalogue::patterns(scale);
         let (programs, skipped) = programs::prepare(scratch.path())?;
         loads.extend(programs);
         loads.retain(|load| {
@@ -98,6 +92,7 @@ impl Compare {
             return Ok(());
         }
         let plan = schedule::Plan {
+            workload: peers::workload_program()?,
             runs: self.runs.unwrap_or(if self.quick { 2 } else { 5 }),
             retries: self.retries,
             timeout: Duration::from_secs(self.timeout),
@@ -138,7 +133,7 @@ fn list(loads: &[catalogue::Load], peers: &[Peer]) {
     }
     println!("allocators:");
     for peer in peers {
-        match peer.library.as_ref().or(peer.executable.as_ref()) {
+        match &peer.library {
             Some(file) => println!("  {:<20} {}", peer.name, file.display()),
             None => println!("  {:<20} nothing is preloaded", peer.name),
         }

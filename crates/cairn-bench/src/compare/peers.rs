@@ -12,12 +12,6 @@ pub const GLIBC: &str = "glibc";
 /// What builds libcairn.so where [`find`] looks for it.
 pub const BUILD: &str = "cargo build --release -p cairn-malloc --target-dir target/cairn-so";
 
-/// The name of Cairn behind the Rust door.
-pub const NATIVE: &str = "cairn-rust";
-
-/// What builds the program for `--native`.
-pub const BUILD_NATIVE: &str = "cargo build --release -p cairn-bench --features native";
-
 /// An allocator that programs can be run on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
@@ -25,9 +19,9 @@ pub struct Peer {
     pub name: String,
     /// The shared object to preload; none for the C library's own.
     pub library: Option<PathBuf>,
-    /// A program of ours with the allocator linked in; it runs only the loads that use Rust's global allocator.
+    /// The workload program with the allocator's crate as its global allocator; none if it has no crate.
     #[serde(default)]
-    pub executable: Option<PathBuf>,
+    pub rust: Option<PathBuf>,
 }
 
 /// What was found, and what to do about the rest.
@@ -52,20 +46,12 @@ const FOLDERS: [&str; 4] =
 impl Peer {
     /// The C library's own allocator.
     pub fn glibc() -> Peer {
-        Peer { name: GLIBC.to_owned(), library: None, executable: None }
+        Peer { name: GLIBC.to_owned(), library: None, rust: None }
     }
 
     /// A library to preload.
     pub fn preloaded(name: &str, library: PathBuf) -> Peer {
-        Peer { name: name.to_owned(), library: Some(library), executable: None }
-    }
-
-    /// Cairn through the Rust door, in this program.
-    pub fn native(program: &Path) -> anyhow::Result<Peer> {
-        let path = program
-            .canonicalize()
-            .with_context(|| format!("no program {}; build it with: {BUILD_NATIVE}", program.display()))?;
-        Ok(Peer { name: NATIVE.to_owned(), library: None, executable: Some(path) })
+        Peer { name: name.to_owned(), library: Some(library), rust: None }
     }
 
     /// Whether it is measured against the others, instead of being one of those to measure against.
@@ -139,6 +125,18 @@ fn find_cairn() -> Option<PathBuf> {
         .map(|target| target.join("cairn-so/release/libcairn.so"))
         .filter_map(|path| path.canonicalize().ok())
         .max_by_key(|path| path.metadata().and_then(|data| data.modified()).ok())
+}
+
+/// The program `cairn-workload`, beside this one.
+pub fn workload_program() -> anyhow::Result<PathBuf> {
+    let this = std::env::current_exe().context("can't find the path of this program")?;
+    let beside = this.with_file_name("cairn-workload");
+    anyhow::ensure!(
+        beside.is_file(),
+        "no {}; build it with: cargo build --release -p cairn-workload",
+        beside.display()
+    );
+    Ok(beside)
 }
 
 #[cfg(test)]

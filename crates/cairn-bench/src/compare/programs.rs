@@ -67,9 +67,8 @@ fn program(name: &str, about: &str, words: &[&str]) -> Load {
         about: about.to_owned(),
         kind: Kind::Program,
         threads: Threads::One,
-        global_allocator: false,
         settings: Vec::new(),
-        command: words.iter().map(|&word| word.to_owned()).collect(),
+        words: words.iter().map(|&word| word.to_owned()).collect(),
     }
 }
 

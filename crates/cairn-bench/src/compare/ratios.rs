@@ -76,7 +76,7 @@ pub fn mean(
 pub(super) mod tests {
     use super::*;
     use crate::compare::results::{Cell, Run};
-    use crate::launch::{End, Report};
+    use cairn_workload::launch::{End, Report};
 
     /// A load with these wall seconds and MiB for each allocator.
     pub fn load(name: &str, kind: Kind, cells: &[(&str, &[f64], u64)]) -> LoadResult {
@@ -111,7 +111,7 @@ pub(super) mod tests {
         let loads = vec![
             load(
                 "small",
-                Kind::Pattern,
+                Kind::OneThread,
                 &[("cairn", &[1.0, 1.0, 9.0], 4), ("glibc", &[2.0], 2), ("other", &[4.0], 8)],
             ),
             load("big", Kind::Program, &[("cairn", &[3.0], 50), ("glibc", &[6.0], 100), ("other", &[], 0)]),

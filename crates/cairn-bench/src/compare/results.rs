@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::Kind;
 use super::peers::{Found, Peer};
-use crate::launch::Report;
 use crate::statistics::Summary;
-use crate::workload::Point;
+use cairn_workload::Point;
+use cairn_workload::launch::Report;
 
 /// One session.
 #[derive(Debug, Serialize, Deserialize)]

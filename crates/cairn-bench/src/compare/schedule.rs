@@ -1,5 +1,6 @@
 //! Who runs when: the allocators take turns, A B C A B C, so that a drift of the machine meets all of them.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,6 +12,8 @@ use super::results::{Cell, LoadResult, Run};
 
 /// How much is run.
 pub struct Plan {
+    /// The program `cairn-workload`.
+    pub workload: PathBuf,
     /// Turns of each allocator.
     pub runs: u32,
     /// Repetitions of a disturbed run.
@@ -25,7 +28,7 @@ const FAILURES_MAX: usize = 2;
 /// Runs one load on all allocators that can take part in it.
 pub fn run(load: &Load, peers: &[Peer], plan: &Plan) -> anyhow::Result<LoadResult> {
     let peers: Vec<&Peer> =
-        peers.iter().filter(|peer| peer.executable.is_none() || load.global_allocator).collect();
+        peers.iter().filter(|peer| load.kind != Kind::RustDoor || peer.rust.is_some()).collect();
     let progress = progress(load, peers.len() as u64 * u64::from(plan.runs));
     let mut cells: Vec<Cell> = peers
         .iter()
@@ -35,8 +38,8 @@ pub fn run(load: &Load, peers: &[Peer], plan: &Plan) -> anyhow::Result<LoadResul
     // The first run of a program also reads it from the disk: that one is not counted, and its output is the
     // expected one, from the C library's own allocator.
     let expected = match load.kind {
-        Kind::Pattern => None,
-        Kind::Program => Some(measure(load, &Peer::glibc(), plan.timeout)?.output),
+        Kind::Program => Some(measure(load, &Peer::glibc(), plan)?.output),
+        _ => None,
     };
     for turn in 1..=plan.runs {
         for (peer, cell) in peers.iter().copied().zip(&mut cells) {
@@ -45,7 +48,7 @@ pub fn run(load: &Load, peers: &[Peer], plan: &Plan) -> anyhow::Result<LoadResul
             if cell.failures.len() >= FAILURES_MAX {
                 continue;
             }
-            let measured = quietest(plan.retries, || measure(load, peer, plan.timeout))?;
+            let measured = quietest(plan.retries, || measure(load, peer, plan))?;
             operation = operation.or(measured.operation);
             match measured.run {
                 Ok(_) if expected.as_ref().is_some_and(|expected| *expected != measured.output) => {
@@ -88,7 +91,7 @@ fn progress(load: &Load, steps: u64) -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launch::{End, Report};
+    use cairn_workload::launch::{End, Report};
 
     fn measured(disturbed_s: f64, wall_ns: u64) -> Measured {
         let report = Report {

@@ -37,7 +37,7 @@ use script::Script;
 pub use peers::glibc::serve_if_asked;
 
 /// The options of `cairn-bench heaps`.
-#[derive(Args)]
+#[derive(Debug, Args)]
 pub struct Heaps {
     /// Traces: .rep files (also .rep.gz), names of recorded ones (--list), or shapes as NAME[,ops=N][,seed=N] [default: all shapes and the recorded traces]
     traces: Vec<String>,

@@ -2,9 +2,14 @@
 //!
 //! A workload sets itself up, runs its timed part, and returns an [`Outcome`], which is printed as one line of
 //! JSON. All blocks come from the C functions of the process ([`heap`]), so `LD_PRELOAD` decides what is
-//! measured. Every workload takes sizes and counts with defaults that run 0.3 to 1.5 s on glibc.
+//! measured. Every workload takes sizes and counts with defaults that run 0.3 to 1.5 s on glibc. Those that use Rust's
+//! collections take whatever global allocator the program has: the C functions in `cairn-workload`, a crate's in the programs
+//! under `peers/`, which are this library behind another `#[global_allocator]`.
+//!
+//! [`launch`] is the process between `cairn bench` and a measured one.
 
 pub mod heap;
+pub mod launch;
 pub mod random;
 
 mod calloc_sparse;
@@ -92,6 +97,7 @@ impl Scale {
 /// The command line of `cairn-workload`.
 #[derive(Parser)]
 #[command(
+    name = "cairn-workload",
     version,
     about = "Run one allocation pattern and print one line of JSON",
     arg_required_else_help = true
@@ -169,6 +175,17 @@ impl Which {
             Which::Phase(it) => it,
             Which::Startup(it) => it,
             Which::Mix(it) => it,
+        }
+    }
+}
+
+/// Runs what the command line asks for: the whole of a workload program's `main`.
+pub fn main() -> std::process::ExitCode {
+    match Options::parse().run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cairn-workload: {error:#}");
+            std::process::ExitCode::FAILURE
         }
     }
 }

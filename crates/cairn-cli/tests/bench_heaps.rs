@@ -1,11 +1,11 @@
-//! `cairn-bench heaps` runs all heaps of its table, ours and the peers', and its figures are possible ones.
+//! `cairn bench heaps` runs all heaps of its table, ours and the peers', and its figures are possible ones.
 
 use std::process::Command;
 
 use serde_json::Value;
 
 fn heaps(arguments: &[&str]) -> std::process::Output {
-    Command::new(env!("CARGO_BIN_EXE_cairn-bench")).arg("heaps").args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_cairn")).args(["bench", "heaps"]).args(arguments).output().unwrap()
 }
 
 fn figures(arguments: &[&str]) -> Value {

@@ -1,8 +1,8 @@
 //! The launcher: a process between the comparison and the measured program.
 //!
 //! ```text
-//!   cairn-bench compare  ──►  cairn-bench launch  ──►  the program, with LD_PRELOAD
-//!     (tens of MB)              (2 to 3 MB)              measured by waitid and wait4
+//!   cairn bench  ──►  cairn-workload launch  ──►  the program, with LD_PRELOAD
+//!   (tens of MB)          (2 to 3 MB)              measured by waitid and wait4
 //! ```
 //!
 //! It exists because the kernel counts a child's peak memory from before its exec: `ru_maxrss` is never smaller than what
@@ -108,7 +108,7 @@ pub fn run_if_asked() -> Option<i32> {
 /// Starts the program, waits for it, and returns what it cost and what it printed.
 fn launch(words: &[OsString], limit: Duration) -> (Report, Vec<u8>) {
     let Some(mut command) = command(words) else {
-        eprintln!("cairn-bench launch: the command line has no program after --");
+        eprintln!("cairn-workload launch: the command line has no program after --");
         return (Report::not_started(), Vec::new());
     };
     forbid_core_dumps();
@@ -175,7 +175,7 @@ fn read_all(child: &mut Child) -> Vec<u8> {
     if let Some(mut pipe) = child.stdout.take()
         && let Err(error) = pipe.read_to_end(&mut output)
     {
-        eprintln!("cairn-bench launch: can't read what the program printed: {error}");
+        eprintln!("cairn-workload launch: can't read what the program printed: {error}");
     }
     output
 }
