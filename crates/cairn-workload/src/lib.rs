@@ -12,21 +12,9 @@ pub mod heap;
 pub mod launch;
 pub mod random;
 
-mod calloc_sparse;
-mod chains;
-mod large;
-mod larson;
-mod mix;
-mod ordered;
-mod pairs;
-mod pairs_rare;
-mod phase;
-mod producer_consumer;
-mod realloc;
-mod replace;
-mod startup;
-mod threads_hot;
-mod tree;
+mod one_thread;
+mod rust;
+mod threads;
 
 use std::time::Duration;
 
@@ -125,56 +113,20 @@ fn positive(text: &str) -> Result<f64, String> {
 
 #[derive(Subcommand)]
 enum Which {
-    /// malloc and free of one size, in immediate pairs, with other blocks of that size live
-    Pairs(pairs::Pairs),
-    /// Immediate pairs of sizes of which nothing else is live
-    PairsRare(pairs_rare::PairsRare),
-    /// Allocate a thousand blocks, free them in the same order, repeat
-    Ordered(ordered::Ordered),
-    /// Replace random blocks among many live ones, cold in the cache
-    Random(replace::Replace),
-    /// Build a binary tree of a million nodes, walk it, drop it, repeat
-    Tree(tree::Tree),
-    /// One thread allocates, another one frees
-    ProducerConsumer(producer_consumer::ProducerConsumer),
-    /// Threads that replace blocks, hand them all to a new thread and end
-    Larson(larson::Larson),
-    /// Threads that replace blocks, hand them to a new thread and wait for it
-    Chains(chains::Chains),
-    /// Threads that each keep a hundred small blocks and replace them as fast as they can
-    ThreadsHot(threads_hot::ThreadsHot),
-    /// Random blocks of 64 KiB to 8 MiB, every page touched
-    Large(large::Large),
-    /// Vectors that grow by realloc, a half more each time
-    Realloc(realloc::Realloc),
-    /// calloc of large blocks that are hardly touched
-    CallocSparse(calloc_sparse::CallocSparse),
-    /// Fill memory with small blocks, free most at random, go on with other sizes
-    Phase(phase::Phase),
-    /// Start many short processes
-    Startup(startup::Startup),
-    /// Rust collections built and dropped in bulk
-    Mix(mix::Mix),
+    #[command(flatten)]
+    OneThread(one_thread::Which),
+    #[command(flatten)]
+    Threads(threads::Which),
+    #[command(flatten)]
+    Rust(rust::Which),
 }
 
 impl Which {
     fn workload(&self) -> &dyn Workload {
         match self {
-            Which::Pairs(it) => it,
-            Which::PairsRare(it) => it,
-            Which::Ordered(it) => it,
-            Which::Random(it) => it,
-            Which::Tree(it) => it,
-            Which::ProducerConsumer(it) => it,
-            Which::Larson(it) => it,
-            Which::Chains(it) => it,
-            Which::ThreadsHot(it) => it,
-            Which::Large(it) => it,
-            Which::Realloc(it) => it,
-            Which::CallocSparse(it) => it,
-            Which::Phase(it) => it,
-            Which::Startup(it) => it,
-            Which::Mix(it) => it,
+            Which::OneThread(which) => which.workload(),
+            Which::Threads(which) => which.workload(),
+            Which::Rust(which) => which.workload(),
         }
     }
 }

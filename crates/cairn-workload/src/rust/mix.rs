@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::random::Random;
-use super::{Outcome, Scale, Workload};
+use crate::random::Random;
+use crate::{Outcome, Scale, Workload};
 
 /// A hash map without a random seed, so that every run does the same.
 type Map<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;

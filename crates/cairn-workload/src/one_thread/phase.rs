@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::heap::{Block, Heap, resident_kib};
-use super::random::Random;
-use super::{Outcome, Point, Scale, Workload};
+use crate::heap::{Block, Heap, resident_kib};
+use crate::random::Random;
+use crate::{Outcome, Point, Scale, Workload};
 
 /// The sizes of each phase, in bytes. None is larger than a page, so a block that is written at its start has at
 /// most one page that is not touched.

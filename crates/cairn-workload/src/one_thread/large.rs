@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::heap::{Area, Heap};
-use super::random::Random;
-use super::{Outcome, Scale, Workload};
+use crate::heap::{Area, Heap};
+use crate::random::Random;
+use crate::{Outcome, Scale, Workload};
 
 #[derive(Args)]
 pub struct Large {

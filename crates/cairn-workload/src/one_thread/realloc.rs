@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::heap::{Area, Heap, PAGE};
-use super::{Outcome, Scale, Workload};
+use crate::heap::{Area, Heap, PAGE};
+use crate::{Outcome, Scale, Workload};
 
 /// The capacity that each vector starts with.
 const FIRST: usize = 64;

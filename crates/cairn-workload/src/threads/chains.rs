@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::heap::{Block, Heap};
-use super::random::Random;
-use super::{Outcome, Scale, Workload};
+use crate::heap::{Block, Heap};
+use crate::random::Random;
+use crate::{Outcome, Scale, Workload};
 
 /// Stacks are small, so that they don't count in what is measured.
 const STACK: usize = 64 << 10;

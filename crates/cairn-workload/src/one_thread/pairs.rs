@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::heap::Heap;
-use super::{Outcome, Scale, Workload};
+use crate::heap::Heap;
+use crate::{Outcome, Scale, Workload};
 
 #[derive(Args)]
 pub struct Pairs {

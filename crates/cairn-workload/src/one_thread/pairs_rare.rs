@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::heap::Heap;
-use super::{Outcome, Scale, Workload};
+use crate::heap::Heap;
+use crate::{Outcome, Scale, Workload};
 
 /// Spread over the classes that small-object allocators have, and unlike those that a start-up leaves live.
 const SIZES: [usize; 8] = [88, 208, 336, 720, 1_104, 2_400, 4_700, 9_400];

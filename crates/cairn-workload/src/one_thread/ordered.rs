@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::heap::{Block, Heap};
-use super::{Outcome, Scale, Workload};
+use crate::heap::{Block, Heap};
+use crate::{Outcome, Scale, Workload};
 
 #[derive(Args)]
 pub struct Ordered {

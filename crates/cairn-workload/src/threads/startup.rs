@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::{Outcome, Scale, Workload};
+use crate::{Outcome, Scale, Workload};
 
 #[derive(Args)]
 pub struct Startup {

@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::heap::{Block, Heap};
-use super::random::Random;
-use super::{Outcome, Scale, Workload};
+use crate::heap::{Block, Heap};
+use crate::random::Random;
+use crate::{Outcome, Scale, Workload};
 
 #[derive(Args)]
 pub struct Replace {

@@ -1,0 +1,82 @@
+//! The loads: each workload with the parameters that the comparison uses; one table for each kind.
+
+mod one_thread;
+mod rust;
+mod threads;
+
+/// How many threads a load keeps busy; decides how a disturbed run is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threads {
+    /// One after the other: wall time is CPU time, unless something came between.
+    One,
+    /// Several, or it waits by itself.
+    Many,
+}
+
+/// What a load is, which says how it is run; the geometric means are given for each kind too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub enum Kind {
+    /// A pattern of ours in one thread; the allocator is preloaded.
+    OneThread,
+    /// A pattern of ours in several threads or processes; the allocator is preloaded.
+    ManyThreads,
+    /// A Rust program of ours with the allocator's crate linked in as its global allocator.
+    RustDoor,
+    /// A real program; the allocator is preloaded.
+    Program,
+}
+
+/// One load.
+pub struct Load {
+    /// Its name in tables.
+    pub name: String,
+    /// One sentence.
+    pub about: String,
+    /// How it is run.
+    pub kind: Kind,
+    /// How many threads.
+    pub threads: Threads,
+    /// Settings for the environment, as NAME=VALUE.
+    pub settings: Vec<String>,
+    /// The words for a workload program; of a [`Kind::Program`], the program and its arguments.
+    pub words: Vec<String>,
+}
+
+/// Name, sentence, and the words for a workload program.
+type Row = (&'static str, &'static str, &'static str);
+
+/// All loads but the real programs.
+pub fn patterns(scale: f64) -> Vec<Load> {
+    let of = |kind: Kind, rows: &'static [Row]| rows.iter().map(move |&row| load(row, kind, scale));
+    of(Kind::OneThread, one_thread::LOADS)
+        .chain(of(Kind::ManyThreads, threads::LOADS))
+        .chain(of(Kind::RustDoor, rust::LOADS))
+        .collect()
+}
+
+fn load((name, about, line): Row, kind: Kind, scale: f64) -> Load {
+    let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    words.push(format!("--scale={scale}"));
+    let threads = if kind == Kind::OneThread { Threads::One } else { Threads::Many };
+    Load { name: name.to_owned(), about: about.to_owned(), kind, threads, settings: Vec::new(), words }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[test]
+    fn every_pattern_is_a_valid_command_line_with_its_own_name() {
+        let loads = patterns(0.5);
+        let mut names: Vec<&str> = loads.iter().map(|load| load.name.as_str()).collect();
+        for load in &loads {
+            let words = ["cairn-workload"].into_iter().chain(load.words.iter().map(String::as_str));
+            cairn_workload::Options::try_parse_from(words)
+                .unwrap_or_else(|error| panic!("{}: {error}", load.name));
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), loads.len());
+    }
+}
