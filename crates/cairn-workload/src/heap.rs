@@ -163,6 +163,20 @@ impl Area {
         unsafe { self.block.0.as_ptr().add(at).read_volatile() }
     }
 
+    /// Writes all of its bytes.
+    #[inline]
+    pub fn fill(&mut self, byte: u8) {
+        // SAFETY: the block is live and has `size` bytes (one more than that where `size` is zero). The allocator behind
+        // the pointer in `Heap` may look at them, so the compiler can't leave the stores out.
+        unsafe { self.block.0.as_ptr().write_bytes(byte, self.size) }
+    }
+
+    /// How many bytes were asked for.
+    #[inline]
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
     /// The block without its size.
     pub fn into_block(self) -> Block {
         self.block

@@ -7,8 +7,9 @@ fn outcome(line: &str) -> Outcome {
     Options::try_parse_from(words).expect("the command line is valid").outcome()
 }
 
+/// Runs the workload, which must report this many operations.
 #[track_caller]
-fn check(line: &str, operations: u64) -> Outcome {
+pub(crate) fn check(line: &str, operations: u64) -> Outcome {
     let outcome = outcome(line);
     assert_eq!(outcome.operations, operations, "{line}");
     assert!(outcome.elapsed_ns > 0, "{line}");
