@@ -1,4 +1,4 @@
-//! Random blocks of 64 KiB to 8 MiB in a working set, every page touched.
+//! Random blocks of 64 KiB to 8 MiB in a working set, every page touched; or of 1 to 100 MiB (malloc-large).
 //!
 //! Models image and network buffers, tables that are built and dropped. A first touch of a page costs as much
 //! as three hundred small allocations, so it stresses what happens to large blocks after they are freed: given

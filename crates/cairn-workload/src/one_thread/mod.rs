@@ -1,6 +1,10 @@
 //! Patterns of one thread.
 
+mod after_free;
+mod aligned;
 mod calloc_sparse;
+mod cover;
+mod factor;
 mod large;
 mod ordered;
 mod pairs;
@@ -27,7 +31,13 @@ pub(crate) enum Which {
     Random(replace::Replace),
     /// Build a binary tree of a million nodes, walk it, drop it, repeat
     Tree(tree::Tree),
-    /// Random blocks of 64 KiB to 8 MiB, every page touched
+    /// Factor a number by continued fractions, each number a small block
+    Factor(factor::Factor),
+    /// Minimise sums of products, each product a small block
+    Cover(cover::Minimise),
+    /// Replace random aligned blocks among others that live
+    Aligned(aligned::Aligned),
+    /// Random blocks of 64 KiB to 8 MiB (or other sizes), every page touched
     Large(large::Large),
     /// Vectors that grow by realloc, a half more each time
     Realloc(realloc::Realloc),
@@ -35,6 +45,8 @@ pub(crate) enum Which {
     CallocSparse(calloc_sparse::CallocSparse),
     /// Fill memory with small blocks, free most at random, go on with other sizes
     Phase(phase::Phase),
+    /// Fill memory, free nearly all of it at random, and watch what stays while little is done
+    AfterFree(after_free::AfterFree),
 }
 
 impl Which {
@@ -45,10 +57,17 @@ impl Which {
             Which::Ordered(it) => it,
             Which::Random(it) => it,
             Which::Tree(it) => it,
+            Which::Factor(it) => it,
+            Which::Cover(it) => it,
+            Which::Aligned(it) => it,
             Which::Large(it) => it,
             Which::Realloc(it) => it,
             Which::CallocSparse(it) => it,
             Which::Phase(it) => it,
+            Which::AfterFree(it) => it,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
