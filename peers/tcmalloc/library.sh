@@ -8,7 +8,7 @@
 # for what is in between, LIBRARY the result.
 set -eu
 sources="$BUILT/patched_deps/c_src"
-$CXX -std=c++17 -O3 -DNDEBUG -DTCMALLOC_INTERNAL_8K_PAGES -DNOMINMAX -fPIC -ftls-model=initial-exec -fno-omit-frame-pointer \
+$CXX -std=c++17 -O3 -DNDEBUG -DTCMALLOC_INTERNAL_8K_PAGES -DNOMINMAX -fPIC -ftls-model=initial-exec \
     -ffunction-sections -fdata-sections -w -I "$sources/abseil-cpp" -I "$sources/tcmalloc" \
     -c "$sources/tcmalloc/tcmalloc/tcmalloc.cc" -o "$WORK/tcmalloc.o"
 # The crate's own bridge to Rust holds tcmalloc.cc without malloc; nothing asks for it, so the linker leaves it in the archive.
