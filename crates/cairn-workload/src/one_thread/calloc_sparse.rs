@@ -51,7 +51,8 @@ impl Workload for CallocSparse {
         let mut areas: VecDeque<(Area, usize)> = VecDeque::with_capacity(live + 1);
         let mut elapsed = Duration::ZERO;
         let before = point("before", 0);
-        let mut most = before.clone();
+        let mut most: Option<Point> = None;
+        let beyond = |point: &Point| point.resident_kib as i64 - point.live_kib as i64;
         for _ in 0..ops {
             let size = random.between(1, self.largest_mib.max(1)) * MIB;
             let start = Instant::now();
@@ -64,16 +65,14 @@ impl Workload for CallocSparse {
             elapsed += start.elapsed();
             let pages: usize = areas.iter().map(|(_, size)| size / MIB).sum();
             let now = point("most beyond what was touched", (pages * PAGE / 1024) as u64);
-            if now.resident_kib.saturating_sub(now.live_kib) > most.resident_kib.saturating_sub(most.live_kib)
-            {
-                most = now;
+            if most.as_ref().is_none_or(|most| beyond(&now) > beyond(most)) {
+                most = Some(now);
             }
         }
         areas.into_iter().for_each(|(area, _)| heap.free(area.into_block()));
         let mut outcome =
             Outcome::new("calloc-sparse", "one calloc, a byte per MiB, and a free", ops, elapsed);
-        most.at = "most beyond what was touched".to_owned();
-        outcome.points = vec![before, most];
+        outcome.points = std::iter::once(before).chain(most).collect();
         outcome
     }
 }
