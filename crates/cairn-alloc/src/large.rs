@@ -129,35 +129,44 @@ pub fn free(address: *mut u8) {
     }
 }
 
-/// Finds out which granules of a zeroed block were touched, so that the next zeroed block doesn't clear, and thereby touch,
-/// what this one did not: a look costs some 10 ns a page, clearing one 200 ns and more.
+/// Gives the parts of a zeroed block back that were hardly touched, and marks the others as written to. So the next zeroed block
+/// does not clear, and thereby touch, what this one did not; and what was used from end to end stays. Each part is
+/// judged by a sample of some pages: to look at all of them would cost more than the rest of the free together, and a wrong
+/// judgement costs time or pages, never a wrong byte.
 fn mark_touched(block: Block, granules: usize) {
-    const PAGES_MAX: usize = 1024;
-    let mut pages_of_chunk = [0u8; PAGES_MAX];
-    let in_granule = GRANULE / os::page_size();
-    let step = PAGES_MAX / in_granule;
-    for from in (0..granules).step_by(step) {
-        let count = step.min(granules - from);
-        let at = block.address().wrapping_add(from * GRANULE);
-        let resident = &mut pages_of_chunk[..count * in_granule];
-        // SAFETY: the span is ours and mapped.
-        if !unsafe { os::resident(at, resident) } {
-            pages::mark_dirty(block.0, from, from + count);
-            continue;
+    const PARTS_MAX: usize = 8;
+    /// 1 MiB.
+    const PART_MIN: usize = 16;
+    let part = granules.div_ceil(PARTS_MAX).max(PART_MIN);
+    let mut first = 0;
+    while first < granules {
+        let sparse = is_sparse(block, first, part.min(granules - first));
+        let mut end = (first + part).min(granules);
+        while end < granules && is_sparse(block, end, part.min(granules - end)) == sparse {
+            end = (end + part).min(granules);
         }
-        let touched =
-            |granule: usize| resident[granule * in_granule..][..in_granule].iter().any(|p| p & 1 != 0);
-        let mut first = 0;
-        while first < count {
-            let run = (first..count).take_while(|&i| touched(i) == touched(first)).count();
-            // SAFETY: the span is ours, and the program has given its contents up. Swapped pages go by this too.
-            let gone =
-                !touched(first) && unsafe { os::purge(at.wrapping_add(first * GRANULE), run * GRANULE) };
-            let mark = if gone { pages::mark_clean } else { pages::mark_dirty };
-            mark(block.0, from + first, from + first + run);
-            first += run;
-        }
+        let at = block.address().wrapping_add(first * GRANULE);
+        // SAFETY: the span is ours, and the program has given its contents up. Swapped pages go by this too.
+        let gone = sparse && unsafe { os::purge(at, (end - first) * GRANULE) };
+        let mark = if gone { pages::mark_clean } else { pages::mark_dirty };
+        mark(block.0, first, end);
+        first = end;
     }
+}
+
+/// Whether less than half of a few pages in the middle of these granules are in memory.
+fn is_sparse(block: Block, first: usize, granules: usize) -> bool {
+    const SAMPLE: usize = 16;
+    let pages = granules * (GRANULE / os::page_size());
+    let mut resident = [0u8; SAMPLE];
+    let resident = &mut resident[..SAMPLE.min(pages)];
+    let page = first * (GRANULE / os::page_size()) + (pages - resident.len()) / 2;
+    // SAFETY: the span is ours and mapped, and the sample lies in it.
+    if !unsafe { os::resident(block.address().wrapping_add(page * os::page_size()), resident) } {
+        return false;
+    }
+    let touched = resident.iter().filter(|page| **page & 1 != 0).count();
+    touched < resident.len() / 2
 }
 
 fn release(block: Block, used_granules: usize) {

@@ -14,6 +14,7 @@
 //! both free; a free span is in exactly one tree, `dirty` iff its `dirty` count is above 0; that count is the number
 //! of dirty bits in it; `dirty_total` is the sum of these counts.
 
+mod huge;
 mod purge;
 mod spans;
 mod state;
@@ -74,6 +75,14 @@ pub fn allocate(granules: usize, align: usize, kind: Kind, prefer: Prefer) -> Op
     debug_assert!(granules > 0 && align.is_power_of_two() && kind != Kind::Inner && kind != Kind::Free);
     if granules >= u32::MAX as usize || align >= u32::MAX as usize {
         return None;
+    }
+    // What will be a slab is filled from end to end, so it may come out of a huge page.
+    if kind == Kind::Slab
+        && prefer == Prefer::Dirty
+        && let Some(chunk) = locked(|state| state.take_chunk(granules))
+    {
+        let filled = huge::fill(chunk);
+        locked(|state| state.chunk_filled(chunk, filled));
     }
     locked(|state| {
         let found = state.find(granules, align, prefer)?;

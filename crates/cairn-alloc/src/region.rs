@@ -29,7 +29,6 @@ use cairn_core::os;
 
 use crate::class::{GRANULE, GRANULE_LOG2};
 use crate::descriptor::Descriptor;
-use crate::settings;
 
 /// The free spans of a region, by (length, address); see pages.rs, which owns them.
 pub struct Spans {
@@ -67,10 +66,6 @@ unsafe impl Sync for Region {}
 const ROOMY_GRANULES: usize = (64 << 30) >> GRANULE_LOG2;
 /// A commitment is at least so many granules (1 MiB), so that a small process needs one system call.
 pub const COMMIT_MIN: usize = 16;
-/// Huge pages are asked for, if at all, only for what is committed beyond so many granules (64 MiB): a page of 2 MiB of which
-/// little is used would cost a small heap more than it can save.
-const HUGE_FROM: usize = 1024;
-
 /// No machine needs more: each further region at least doubles what is reserved, unless space is limited.
 const REGIONS_MAX: usize = 128;
 static REGIONS: [Region; REGIONS_MAX] = [const { Region::none() }; REGIONS_MAX];
@@ -209,23 +204,7 @@ impl Region {
     /// Under the page lock.
     pub fn commit(&self, least: usize, target: usize) -> bool {
         debug_assert!(least <= target && target <= self.granules());
-        let old = self.committed();
-        let done = self.commit_to(target) || (least < target && self.commit_to(least));
-        if done && old >= HUGE_FROM && settings::HUGE_PAGES.get() == 1 {
-            self.ask_huge(old);
-        }
-        done
-    }
-
-    /// Asks for huge pages for what was committed from granule `old` on.
-    fn ask_huge(&self, old: usize) {
-        const HUGE: usize = 2 << 20;
-        let from = (self.base() + old * GRANULE).next_multiple_of(HUGE);
-        let to = (self.base() + self.committed() * GRANULE) / HUGE * HUGE;
-        if from < to {
-            // SAFETY: the range lies in the committed part of our own reservation.
-            unsafe { os::ask_huge(ptr::with_exposed_provenance_mut(from), to - from) };
-        }
+        self.commit_to(target) || (least < target && self.commit_to(least))
     }
 
     fn commit_to(&self, target: usize) -> bool {

@@ -56,13 +56,13 @@ pub static PURGE_THREAD: Setting = Setting::new(
     "1 starts a thread that gives free pages back while the program is idle",
 );
 
-/// Whether huge pages are asked for.
+/// Whether huge pages are used, see pages/huge.rs.
 pub static HUGE_PAGES: Setting = Setting::new(
     "CAIRN_HUGE_PAGES",
-    0,
+    1,
     0,
     1,
-    "1 asks for huge pages for what a heap grows beyond 64 MiB: fewer faults, perhaps more memory; 0 never does",
+    "1 lets a heap above 32 MiB grow by huge pages as long as the kernel gives them quickly; 0 never does",
 );
 
 /// Greatest number of KiB that the bins of one thread may hold.

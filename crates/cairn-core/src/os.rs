@@ -3,8 +3,12 @@
 //! Each function is one system call (named in its comment) or none. Each can fail, says so in its result, and leaves
 //! errno as it was: a heap that runs behind `free` must not disturb the program's errno.
 
+mod huge;
+
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+pub use huge::{HUGE_PAGE, forbid_huge, huge_pages_allowed, populate_huge};
 
 /// Restores errno when dropped.
 pub struct KeepErrno(libc::c_int);
@@ -80,6 +84,15 @@ pub fn now_ms() -> u64 {
     // nothing but the decay of free pages depends on it.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut time) };
     time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
+}
+
+/// Microseconds since some point in the past (`clock_gettime(CLOCK_MONOTONIC)`, answered without entering the kernel where it can
+/// be), to time a system call with.
+pub fn now_us() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a writable timespec; a failure leaves it as it is.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
 }
 
 fn map(bytes: usize, protection: libc::c_int) -> Option<NonNull<u8>> {
@@ -207,16 +220,6 @@ pub unsafe fn resident(at: *const u8, pages: &mut [u8]) -> bool {
     let _errno = KeepErrno::new();
     // SAFETY: the kernel writes one byte a page.
     unsafe { libc::mincore(at.cast_mut().cast(), pages.len() * page_size(), pages.as_mut_ptr()) == 0 }
-}
-
-/// Asks for huge pages (`madvise(MADV_HUGEPAGE)`); a hint, so a refusal changes nothing.
-///
-/// # Safety
-/// The range is page-aligned and lies in a reservation of the caller.
-pub unsafe fn ask_huge(at: *mut u8, bytes: usize) {
-    let _errno = KeepErrno::new();
-    // SAFETY: advice on the caller's own range changes no contents.
-    unsafe { libc::madvise(at.cast(), bytes, libc::MADV_HUGEPAGE) };
 }
 
 /// Whether a range lies in one mapping, as [`move_mapping`] needs it. Asked by an `mremap` that wants the range to grow where it

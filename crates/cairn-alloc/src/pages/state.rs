@@ -4,6 +4,7 @@ use crate::bits;
 use crate::class::GRANULE;
 use crate::decay::Decay;
 use crate::descriptor::{Body, FreeBody, Kind};
+use crate::pages::huge::{CHUNK, Filled, Huge};
 use crate::pages::spans::{Table, free_at, free_before, spans};
 use crate::pages::{GROWTHS, Prefer};
 use crate::region::{self, Place, Region};
@@ -27,12 +28,21 @@ pub struct State {
     pub fresh: usize,
     /// When pages go back.
     pub decay: Decay,
+    /// When pages are huge.
+    huge: Huge,
 }
 
 impl State {
     /// Of a heap without memory.
     pub const fn new() -> Self {
-        State { dirty_total: 0, free_total: 0, purged_total: 0, fresh: 0, decay: Decay::new() }
+        State {
+            dirty_total: 0,
+            free_total: 0,
+            purged_total: 0,
+            fresh: 0,
+            decay: Decay::new(),
+            huge: Huge::new(),
+        }
     }
 
     /// Takes a span of so many granules at such a multiple of them, from free spans of the preferred kind first; None if the
@@ -105,6 +115,49 @@ impl State {
         };
         self.carve(region, start, from, granules);
         Some(from)
+    }
+
+    /// Takes a chunk to be filled with a huge page, if a span of `granules` had to come from fresh memory and huge pages are
+    /// worth it now. The caller owns it and brings it back with [`State::chunk_filled`].
+    pub fn take_chunk(&mut self, granules: usize) -> Option<Place> {
+        let region = region::regions().first()?;
+        if !self.huge.wants(self.in_use(region)) || self.has_dirty(granules) {
+            return None;
+        }
+        // So long a span has an aligned chunk in it, wherever it begins.
+        let room = 2 * CHUNK - 1;
+        let find = || {
+            let fits = |table: &Table, n: u32| table.0.len(n as usize) >= room;
+            spans(region).clean.first_where(&Table(region), fits)
+        };
+        let start = match find() {
+            Some(start) => start,
+            None if self.extend(region, room) => find()?,
+            None => return None,
+        } as usize;
+        let address = region.address_of(start).addr();
+        let from = start + (address.next_multiple_of(CHUNK * GRANULE) - address) / GRANULE;
+        self.carve(region, start, from, CHUNK);
+        // SAFETY: the chunk was carved for us; under the page lock. Until it comes back it is Cairn's own.
+        unsafe { (*region.descriptor(from)).kind = Kind::Records };
+        Some(Place { region, granule: from })
+    }
+
+    /// A chunk comes back: free, and with pages.
+    pub fn chunk_filled(&mut self, chunk: Place, filled: Filled) {
+        self.huge.filled(filled, self.in_use(chunk.region));
+        self.release(chunk, CHUNK, if filled == Filled::Not { 0 } else { CHUNK });
+    }
+
+    /// Granules of the first region that are not free (nearly: what is free elsewhere is counted with it).
+    fn in_use(&self, first: &Region) -> usize {
+        first.committed().saturating_sub(self.free_total)
+    }
+
+    /// Whether a span with pages serves `granules`.
+    fn has_dirty(&self, granules: usize) -> bool {
+        let fits = |table: &Table, n: u32| table.0.len(n as usize) >= granules;
+        region::regions().iter().any(|region| spans(region).dirty.first_where(&Table(region), fits).is_some())
     }
 
     /// Cuts `granules` at `from` out of the free span at `start`; what is left stays free.

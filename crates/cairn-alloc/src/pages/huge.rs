@@ -1,0 +1,125 @@
+//! Huge pages, where the machine gives them quickly.
+//!
+//! A heap that grows beyond [`FROM`] takes fresh memory for its slabs in *chunks* of 2 MiB, and has each filled with one
+//! huge page before it is used: one fault instead of 512, and one entry of the TLB. That costs a tenth to a third of the 512 faults
+//! where the kernel has a huge page at hand, and several times as much where it has to make one, or where a
+//! hypervisor has to find its memory first (docs/decisions/huge-pages.md has the figures). Which of the two
+//! holds changes with the hour, so it is measured: each filling is timed, and after a slow one the heap first has to grow by a
+//! pause, which doubles with each further slow one. Growth in a slow hour so costs about a tenth more, in a quick one a half less.
+//!
+//! Memory: at most one chunk at a time is filled and not used, a sixteenth of the heap at most. All other faults of the
+//! region bring small pages, so what is used sparsely, or given back in part, costs no more than without all this.
+
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use cairn_core::os;
+
+use crate::class::GRANULE;
+use crate::region::Place;
+use crate::settings;
+
+/// Granules of a chunk.
+pub const CHUNK: usize = os::HUGE_PAGE / GRANULE;
+/// Granules in use from which on chunks are filled: 32 MiB.
+const FROM: usize = 512;
+/// A filling that takes longer, in microseconds, is no gain: 512 faults cost some 400 to 700.
+const SLOW_US: u64 = 400;
+/// Granules by which the heap grows after a slow one before the next: 64 MiB at first,
+const PAUSE_MIN: usize = 1024;
+/// 4 GiB at most.
+const PAUSE_MAX: usize = 64 << 10;
+/// So many quick ones in a row, and the slow ones are forgotten.
+const STREAK: u32 = 8;
+
+/// The state of the policy.
+pub struct Huge {
+    /// Granules in use from which on a chunk is filled.
+    from: usize,
+    /// Granules by which the heap has to grow after the next slow filling.
+    pause: usize,
+    /// Quick fillings since the last slow one.
+    streak: u32,
+}
+
+impl Huge {
+    /// Before the first chunk.
+    pub const fn new() -> Self {
+        Huge { from: FROM, pause: PAUSE_MIN, streak: 0 }
+    }
+
+    /// Whether to fill a chunk now, with so many granules in use.
+    #[inline]
+    pub fn wants(&self, in_use: usize) -> bool {
+        in_use >= self.from && settings::HUGE_PAGES.get() == 1 && os::huge_pages_allowed()
+    }
+
+    /// How the filling went.
+    pub fn filled(&mut self, took: Filled, in_use: usize) {
+        match took {
+            Filled::Quickly => {
+                self.streak += 1;
+                if self.streak >= STREAK {
+                    self.pause = PAUSE_MIN;
+                }
+            }
+            Filled::Slowly => {
+                self.streak = 0;
+                self.from = in_use + self.pause;
+                self.pause = (2 * self.pause).min(PAUSE_MAX);
+            }
+            Filled::Not => self.from = usize::MAX,
+        }
+    }
+}
+
+/// How a filling went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filled {
+    /// At least as quickly as the faults it saves.
+    Quickly,
+    /// It would have been better to touch page by page.
+    Slowly,
+    /// The kernel can't.
+    Not,
+}
+
+/// Fills a chunk that the caller owns. Without the page lock: it may take milliseconds.
+pub fn fill(chunk: Place) -> Filled {
+    static FORBIDDEN: AtomicBool = AtomicBool::new(false);
+    let region = chunk.region;
+    if !FORBIDDEN.swap(true, Relaxed) {
+        // From here on the region has huge pages in chunks only. (All chunks lie in the first region.)
+        // SAFETY: the region's own reservation.
+        unsafe { os::forbid_huge(region.address_of(0), region.granules() * GRANULE) };
+    }
+    let begin = os::now_us();
+    // SAFETY: the chunk is the caller's, committed, and aligned, see `State::take_chunk`.
+    let done = unsafe { os::populate_huge(region.address_of(chunk.granule), CHUNK * GRANULE) };
+    match done {
+        false => Filled::Not,
+        true if os::now_us() - begin > SLOW_US => Filled::Slowly,
+        true => Filled::Quickly,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_filling_is_not_repeated_soon() {
+        let mut huge = Huge::new();
+        assert!(!huge.wants(FROM - 1));
+        huge.filled(Filled::Quickly, FROM);
+        assert_eq!(huge.from, FROM);
+        huge.filled(Filled::Slowly, 2 * FROM);
+        assert_eq!(huge.from, 2 * FROM + PAUSE_MIN);
+        huge.filled(Filled::Slowly, 8 * FROM);
+        assert_eq!(huge.from, 8 * FROM + 2 * PAUSE_MIN);
+        (0..STREAK).for_each(|_| huge.filled(Filled::Quickly, 8 * FROM));
+        huge.filled(Filled::Slowly, 8 * FROM);
+        assert_eq!(huge.from, 8 * FROM + PAUSE_MIN);
+        huge.filled(Filled::Not, 8 * FROM);
+        assert!(!huge.wants(usize::MAX - 1));
+    }
+}
