@@ -29,7 +29,7 @@ pub struct AllocTest {
     #[arg(long, default_value_t = 4_096)]
     largest: usize,
     /// Steps, all threads together
-    #[arg(long, default_value_t = 12_000_000)]
+    #[arg(long, default_value_t = 8_000_000)]
     ops: u64,
 }
 

@@ -27,7 +27,7 @@ pub struct CacheScratch {
     #[arg(long, default_value_t = 100_000)]
     writes: usize,
     /// Objects of each thread, the one from the main thread included
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = 12_000)]
     ops: u64,
 }
 

@@ -22,7 +22,7 @@ pub struct CacheThrash {
     #[arg(long, default_value_t = 100_000)]
     writes: usize,
     /// Objects of each thread
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = 12_000)]
     ops: u64,
 }
 

@@ -20,12 +20,15 @@ pub(super) fn timed<S, R: Send>(
             scope.spawn(move || {
                 let prepared = prepare(number);
                 begin.wait();
+                begin.wait();
                 work(number, prepared)
             })
         };
         let running: Vec<_> = (0..threads).map(start_one).collect();
+        // Once for all to be ready, and once more to go: no thread can run before the clock does.
         begin.wait();
         let start = Instant::now();
+        begin.wait();
         let results: Vec<R> = running
             .into_iter()
             .map(|thread| thread.join().expect("a thread of the workload panicked"))

@@ -32,7 +32,7 @@ pub struct Mstress {
     #[arg(long, default_value_t = 20_000)]
     ops: usize,
     /// Threads that follow each other
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 64)]
     lives: u64,
 }
 

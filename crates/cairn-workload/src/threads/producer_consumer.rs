@@ -5,13 +5,12 @@
 //! thread that never allocates, and allocated by one that never frees. A thread that has to wait yields its CPU
 //! after a short spin, so CPU time is close to wall time times threads for every allocator.
 
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 use clap::Args;
 
+use super::crew;
 use crate::heap::{Block, Heap};
 use crate::random::Random;
 use crate::{Outcome, Scale, Workload};
@@ -113,25 +112,12 @@ impl Workload for ProducerConsumer {
         let pairs = self.pairs.max(1);
         let batches = scale.of(self.ops / (pairs * BATCH) as u64);
         let rings: Vec<Ring> = (0..pairs).map(|_| Ring::new()).collect();
-        let begin = Barrier::new(2 * pairs + 1);
-        let elapsed = std::thread::scope(|scope| {
-            let mut threads = Vec::new();
-            for (seed, ring) in rings.iter().enumerate() {
-                let begin = &begin;
-                threads.push(scope.spawn(move || {
-                    begin.wait();
-                    self.produce(ring, batches, seed as u64);
-                }));
-                threads.push(scope.spawn(move || {
-                    begin.wait();
-                    self.consume(ring, batches);
-                }));
-            }
-            begin.wait();
-            let start = Instant::now();
-            threads.into_iter().for_each(|thread| thread.join().expect("a thread of the workload panicked"));
-            start.elapsed()
-        });
+        // Threads of even numbers produce, each for the one after it.
+        let work = |thread: usize, ()| match (&rings[thread / 2], thread % 2) {
+            (ring, 0) => self.produce(ring, batches, thread as u64 / 2),
+            (ring, _) => self.consume(ring, batches),
+        };
+        let (elapsed, _) = crew::timed(2 * pairs, |_| (), work);
         let blocks = batches * (pairs * BATCH) as u64;
         Outcome::new("producer-consumer", "one block allocated here and freed there", blocks, elapsed)
     }

@@ -36,7 +36,7 @@ pub struct Rptest {
     #[arg(long, default_value_t = 16_000)]
     largest: usize,
     /// Rounds, all threads together
-    #[arg(long, default_value_t = 40_000)]
+    #[arg(long, default_value_t = 60_000)]
     rounds: u64,
 }
 

@@ -16,7 +16,7 @@ pub struct Startup {
     #[arg(long, default_value = "/bin/true")]
     program: String,
     /// Number of processes
-    #[arg(long, default_value_t = 800)]
+    #[arg(long, default_value_t = 400)]
     ops: u64,
 }
 

@@ -3,11 +3,9 @@
 //! Models independent workers. Stresses the fast path of several threads at once: it should cost what it costs
 //! in one thread, so locks and shared cache lines show.
 
-use std::sync::Barrier;
-use std::time::Instant;
-
 use clap::Args;
 
+use super::crew;
 use crate::heap::{Block, Heap};
 use crate::random::Random;
 use crate::{Outcome, Scale, Workload};
@@ -29,16 +27,22 @@ pub struct ThreadsHot {
 }
 
 impl ThreadsHot {
-    fn one_thread(&self, ops: u64, seed: u64, begin: &Barrier) {
+    fn size(&self, random: &mut Random) -> usize {
+        random.between(16, self.largest.max(16))
+    }
+
+    fn prepare(&self, seed: u64) -> (Random, Vec<Block>) {
         let heap = Heap::of_this_process();
         let mut random = Random::new(seed);
-        let largest = self.largest.max(16);
-        let mut blocks: Vec<Block> =
-            (0..self.live.max(1)).map(|_| heap.alloc(random.between(16, largest))).collect();
-        begin.wait();
+        let blocks = (0..self.live.max(1)).map(|_| heap.alloc(self.size(&mut random))).collect();
+        (random, blocks)
+    }
+
+    fn one_thread(&self, ops: u64, mut random: Random, mut blocks: Vec<Block>) {
+        let heap = Heap::of_this_process();
         for _ in 0..ops {
             let at = random.below(blocks.len());
-            heap.replace(&mut blocks[at], random.between(16, largest));
+            heap.replace(&mut blocks[at], self.size(&mut random));
         }
         heap.free_all(blocks);
     }
@@ -47,17 +51,11 @@ impl ThreadsHot {
 impl Workload for ThreadsHot {
     fn run(&self, scale: Scale) -> Outcome {
         let (threads, ops) = (self.threads.max(1), scale.of(self.ops));
-        let begin = Barrier::new(threads + 1);
-        let elapsed = std::thread::scope(|scope| {
-            let begin = &begin;
-            let running: Vec<_> = (0..threads)
-                .map(|seed| scope.spawn(move || self.one_thread(ops, seed as u64, begin)))
-                .collect();
-            begin.wait();
-            let start = Instant::now();
-            running.into_iter().for_each(|thread| thread.join().expect("a thread of the workload panicked"));
-            start.elapsed()
-        });
+        let (elapsed, _) = crew::timed(
+            threads,
+            |thread| self.prepare(thread as u64),
+            |_, (random, blocks)| self.one_thread(ops, random, blocks),
+        );
         Outcome::new("threads-hot", "one block replaced by another", ops * threads as u64, elapsed)
     }
 }

@@ -33,7 +33,7 @@ pub struct Xmalloc {
     #[arg(long, default_value_t = 64)]
     largest: usize,
     /// Number of objects, all producers together
-    #[arg(long, default_value_t = 12_000_000)]
+    #[arg(long, default_value_t = 20_000_000)]
     ops: u64,
 }
 
