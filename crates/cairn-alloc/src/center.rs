@@ -1,6 +1,7 @@
 //! The center of a class: where the bins of all threads get blocks and bring them back.
 //!
 //! ```text
+//!   bin ──few────► shelf of the CPU ──few────► bin      a lock that is nearly always free, see shelf.rs
 //!   bin ──batch──► transfer stack ──batch──► bin        lock-free, short
 //!   bin ──flush──► slabs of the class ──refill──► bin   one short lock a batch
 //! ```
@@ -23,7 +24,9 @@ use crate::descriptor::{Descriptor, NO_LIST};
 use crate::fault;
 use crate::records;
 use crate::region;
+use crate::shelf;
 use crate::slab::{Fault, Slab};
+use crate::thread;
 use crate::transfer::{Batch, BatchId, BatchPool, TransferStack};
 
 /// Lists of slabs by fullness; the last is the fullest.
@@ -67,9 +70,10 @@ pub fn of(class: usize) -> &'static Center {
     unsafe { CENTERS.get_unchecked(class) }
 }
 
-/// The locks of all classes and of the pool of batches, for fork.
+/// The locks of all shelves, of all classes and of the pool of batches, for fork.
 pub fn locks() -> impl DoubleEndedIterator<Item = &'static Lock> {
-    CENTERS.iter().map(|center| &center.lock).chain([POOL.lock()])
+    let centers = CENTERS.iter().map(|center| &center.lock);
+    shelf::locks().chain(centers).chain([POOL.lock()])
 }
 
 /// The list for a slab of which `available` blocks can be taken.
@@ -136,6 +140,18 @@ impl Center {
         // Out of the lock: a handler of the signal may allocate.
         if let Err((fault, block)) = done {
             fault::report(fault, block.addr(), class);
+        }
+    }
+
+    /// Brings blocks back: as a batch to whoever needs it next, if it is one and there is room, else to their slabs.
+    pub fn bring(&self, class: usize, blocks: &[*mut u8]) {
+        /// Blocks that make a batch worth handing over.
+        const BATCH_MIN: usize = 4;
+        // With nobody to take a batch the slabs are the better place: whole ones become free, and what comes back
+        // comes in address order.
+        let is_batch = blocks.len() >= BATCH_MIN && thread::count() > 1;
+        if !(is_batch && self.push(class, blocks)) {
+            self.flush(class, blocks);
         }
     }
 
@@ -214,9 +230,9 @@ impl Center {
         })
     }
 
-    /// Counts for the statistics: slab bytes, carved blocks, free blocks in slabs, blocks in the stack.
+    /// Counts for the statistics: slab bytes, carved blocks, free blocks in slabs, blocks on their way.
     pub fn totals(&self, class: usize) -> Totals {
-        let stacked = self.stacked.load(Relaxed);
+        let stacked = self.stacked.load(Relaxed) + shelf::blocks(class);
         self.locked(|state| Totals {
             slabs: state.slabs,
             slab_bytes: state.slabs * usize::from(SHAPES[class].granules) * GRANULE,
@@ -237,7 +253,7 @@ pub struct Totals {
     pub carved: usize,
     /// Of these, blocks that are free in their slab.
     pub free: usize,
-    /// Blocks in the transfer stack.
+    /// Blocks in the transfer stack and on the shelves.
     pub stacked: usize,
 }
 
@@ -338,10 +354,14 @@ pub fn purge_step(new_round: bool) {
     for class in left + 1..=next {
         of(class).purge_holes(true);
     }
+    if new_round {
+        shelf::settle(true);
+    }
 }
 
-/// Empties the transfer stacks of all classes into their slabs.
+/// Empties the shelves and the transfer stacks of all classes into their slabs.
 pub fn settle_all() {
+    shelf::settle(false);
     (1..CLASS_COUNT).for_each(|class| of(class).settle(class));
 }
 

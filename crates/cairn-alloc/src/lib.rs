@@ -8,6 +8,7 @@
 //! | [`engine`] | allocate, free, reallocate: a fast half with one exit, and a slow half |
 //! | `thread`, `slot`, `bin` | a thread's bins, how it finds them, what happens when one misses |
 //! | `center`, `transfer` | where bins of one class exchange blocks: batches, and slabs behind a short lock |
+//! | `shelf` | where the small bins of many threads exchange a few blocks, one for each CPU |
 //! | `slab` | the blocks of one span, and which of them are free |
 //! | `large` | blocks that are a span of their own and grow in place |
 //! | `pages`, `decay` | the page heap: free spans, and when their pages go back to the kernel |
@@ -37,6 +38,7 @@ mod pages;
 mod records;
 mod region;
 pub mod settings;
+mod shelf;
 mod slab;
 mod slot;
 pub mod statistics;

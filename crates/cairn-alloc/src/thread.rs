@@ -27,7 +27,7 @@ use crate::center;
 use crate::class::{self, CLASS_COUNT, SHAPES, TWICE_CLASSES_AT_16, TwiceClassesAt16};
 use crate::slot::{self, State};
 use crate::transfer::BATCH_MAX;
-use crate::{fork, pages, records, region, settings};
+use crate::{fork, pages, records, region, settings, shelf};
 
 /// The bins of one thread.
 pub type Bins = [Bin; CLASS_COUNT];
@@ -83,8 +83,6 @@ const CROWD_BYTES: usize = 2 << 20;
 const THREAD_BYTES_MIN: usize = 48 << 10;
 /// Misses between two looks at the clock.
 const MISSES_PER_TICK: usize = 64;
-/// Blocks that make a batch worth handing over.
-const BATCH_MIN: usize = 4;
 /// Looks after which an idle bin is closed; one look if the heap has grown since the last.
 const IDLE_LOOKS_MAX: u8 = 16;
 
@@ -165,14 +163,25 @@ pub fn allocate(class: usize) -> *mut u8 {
         return allocate_directly(class);
     }
     let center = center::of(class);
-    bin.fill(&heap.cold[class], capacity.div_ceil(2).min(BATCH_MAX), |out| match center.pop(out) {
-        0 => center.refill(class, out),
-        count => count,
+    let count = capacity.div_ceil(2).min(BATCH_MAX);
+    bin.fill(&heap.cold[class], count, |out| {
+        if uses_shelf(count) {
+            return shelf::take(class, out);
+        }
+        match center.pop(out) {
+            0 => center.refill(class, out),
+            count => count,
+        }
     });
     // Before the housekeeping, which may close this very bin.
     let block = bin.pop();
     heap.housekeeping();
     block
+}
+
+/// Whether a bin that moves `count` blocks at a time does so by way of a shelf: a lone thread's slabs are the better place.
+fn uses_shelf(count: usize) -> bool {
+    count <= shelf::COUNT_MAX && THREADS.load(Relaxed) > 1
 }
 
 fn allocate_directly(class: usize) -> *mut u8 {
@@ -250,21 +259,14 @@ impl Heap {
         CAPACITY_BYTES.fetch_sub(bytes, Relaxed);
     }
 
-    /// Hands the `count` newest blocks of a bin over (the oldest would leave a gap to close): to the transfer stack if they make a batch and it has room,
-    /// else to their slabs.
+    /// Hands the `count` newest blocks of a bin over (the oldest would leave a gap to close).
     fn hand_over(&self, class: usize, count: usize) {
         let mut blocks = [ptr::null_mut(); BATCH_MAX];
         let blocks = &mut blocks[..count.min(BATCH_MAX)];
         // Out of the bin first: a fork in between loses them in the child, but never sees one twice.
         let count = self.bins[class].drain(&self.cold[class], blocks);
         let blocks = &blocks[..count];
-        let center = center::of(class);
-        // With nobody to take a batch the slabs are the better place: whole ones become free, and what comes back
-        // comes in address order.
-        let is_batch = count >= BATCH_MIN && THREADS.load(Relaxed) > 1;
-        if !(is_batch && center.push(class, blocks)) {
-            center.flush(class, blocks);
-        }
+        if uses_shelf(count) { shelf::put(class, blocks) } else { center::of(class).bring(class, blocks) }
     }
 
     /// Empties a bin and takes its capacity away.

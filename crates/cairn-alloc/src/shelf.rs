@@ -1,0 +1,257 @@
+//! Shelves: where small bins bring blocks and fetch them, one shelf for each CPU.
+//!
+//! ```text
+//!   bin ──a few──► shelf of this CPU ──half a row──► transfer stack, slabs
+//!   bin ◄─a few─── shelf of this CPU ◄─a dozen────── transfer stack, slabs
+//! ```
+//! Where there are many threads each bin is small, so it misses often and moves a few blocks at a time. Each trip to
+//! a slab for three blocks costs as much as one for thirty; and to let the bins grow would let each *waiting* thread keep what the
+//! working ones need. A CPU runs one thread at a time, so what its shelf holds serves whichever of them it is: memory grows
+//! with the CPUs, not with the threads. Large bins move whole batches and don't come here.
+//!
+//! A shelf is chosen by the CPU number of the moment. The thread may be moved to another CPU right after, so each shelf has
+//! a lock, which is free nearly always.
+//!
+//! Invariants, under the shelf's lock: of each row the first `len` slots hold free blocks of its class, `bytes` is the sum over
+//! all rows, and `least` is the least `len` since the last look. Lock order: shelf, then records, then pages; never a
+//! class's lock inside.
+
+use core::cell::UnsafeCell;
+use core::ptr;
+
+use cairn_core::lock::Lock;
+
+use crate::center;
+use crate::class::{CLASS_COUNT, SHAPES};
+use crate::records;
+use crate::transfer::BATCH_MAX;
+
+/// Shelves; machines with more CPUs share them.
+const SHELVES: usize = 64;
+/// Slots of a row.
+const SLOTS: usize = 64;
+/// What a row may hold in bytes,
+const ROW_BYTES_MAX: usize = 32 << 10;
+/// and a shelf.
+const SHELF_BYTES_MAX: usize = 1 << 20;
+/// Blocks that are fetched for the shelf besides those that were asked for.
+const EXTRA: usize = 12;
+/// A bin that moves more blocks than this at a time needs no shelf.
+pub const COUNT_MAX: usize = 16;
+
+type Slot = *mut u8;
+
+/// The blocks of one class.
+#[derive(Clone, Copy)]
+struct Row {
+    /// [`SLOTS`] of them; null before the first use.
+    slots: *mut Slot,
+    len: u8,
+    least: u8,
+}
+
+struct State {
+    bytes: usize,
+    rows: [Row; CLASS_COUNT],
+}
+
+#[repr(C, align(128))]
+struct Shelf {
+    lock: Lock,
+    state: UnsafeCell<State>,
+}
+
+// SAFETY: `state` is used only by whoever holds `lock`.
+unsafe impl Sync for Shelf {}
+
+static ALL: [Shelf; SHELVES] = [const { Shelf::new() }; SHELVES];
+
+/// The locks, for fork.
+pub fn locks() -> impl DoubleEndedIterator<Item = &'static Lock> {
+    ALL.iter().map(|shelf| &shelf.lock)
+}
+
+/// The shelf of the CPU that runs this now.
+fn here() -> &'static Shelf {
+    // SAFETY: no preconditions. -1 (no such call) becomes some shelf, which is as good as another.
+    let cpu = unsafe { libc::sched_getcpu() };
+    &ALL[cpu as usize % SHELVES]
+}
+
+/// Puts free blocks of `class` into `out`; returns how many, 0 if memory is short.
+pub fn take(class: usize, out: &mut [*mut u8]) -> usize {
+    let shelf = here();
+    let taken = shelf.locked(|state| state.take(class, out));
+    if taken > 0 {
+        return taken;
+    }
+    let mut fetched = [ptr::null_mut(); BATCH_MAX];
+    let center = center::of(class);
+    // A batch comes whole; out of a slab comes less, since what waits here keeps its slab in use.
+    let (room, extra) = (row_max(class), EXTRA.min(row_max(class) / 2));
+    let count = match center.pop(&mut fetched[..(out.len() + room).min(BATCH_MAX)]) {
+        0 => center.refill(class, &mut fetched[..(out.len() + extra).min(BATCH_MAX)]),
+        count => count,
+    };
+    let mine = count.min(out.len());
+    out[..mine].copy_from_slice(&fetched[..mine]);
+    let rest = &fetched[mine..count];
+    let kept = shelf.locked(|state| state.put(class, rest));
+    if kept < rest.len() {
+        center.flush(class, &rest[kept..]);
+    }
+    mine
+}
+
+/// Puts free blocks of `class` on the shelf; what it has no room for goes on, in a larger batch.
+pub fn put(class: usize, blocks: &[*mut u8]) {
+    let mut spilled = [ptr::null_mut(); BATCH_MAX];
+    let (kept, count) = here().locked(|state| {
+        let kept = state.put(class, blocks);
+        // All or nothing more: half a row makes room for the next few.
+        let half = if kept < blocks.len() { usize::from(state.rows[class].len) / 2 } else { 0 };
+        (kept, state.take(class, &mut spilled[..half]))
+    });
+    for batch in [&spilled[..count], &blocks[kept..]] {
+        if !batch.is_empty() {
+            center::of(class).bring(class, batch);
+        }
+    }
+}
+
+/// Empties all shelves, or with `idle_only` takes from them what nobody has needed since the last such call.
+pub fn settle(idle_only: bool) {
+    for shelf in &ALL {
+        if shelf.locked(|state| state.bytes) > 0 {
+            (1..CLASS_COUNT).for_each(|class| shelf.settle_row(class, idle_only));
+        }
+    }
+}
+
+/// Blocks of a class on all shelves.
+pub fn blocks(class: usize) -> usize {
+    ALL.iter().map(|shelf| shelf.locked(|state| usize::from(state.rows[class].len))).sum()
+}
+
+/// Blocks that a row may hold.
+fn row_max(class: usize) -> usize {
+    (ROW_BYTES_MAX / SHAPES[class].size as usize).min(SLOTS)
+}
+
+impl Shelf {
+    const fn new() -> Self {
+        let row = Row { slots: ptr::null_mut(), len: 0, least: 0 };
+        Shelf { lock: Lock::new(), state: UnsafeCell::new(State { bytes: 0, rows: [row; CLASS_COUNT] }) }
+    }
+
+    fn locked<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {
+        let _held = self.lock.hold();
+        // SAFETY: the lock is held, and `run` never locks a shelf again.
+        run(unsafe { &mut *self.state.get() })
+    }
+
+    fn settle_row(&self, class: usize, idle_only: bool) {
+        let mut blocks = [ptr::null_mut(); SLOTS];
+        let count = self.locked(|state| {
+            let row = &state.rows[class];
+            let surplus = usize::from(if idle_only { row.least } else { row.len });
+            let count = state.take(class, &mut blocks[..surplus]);
+            state.rows[class].least = state.rows[class].len;
+            count
+        });
+        if count > 0 {
+            center::of(class).flush(class, &blocks[..count]);
+        }
+    }
+}
+
+impl State {
+    /// Takes the newest blocks, as many as `out` holds or there are; returns how many.
+    fn take(&mut self, class: usize, out: &mut [*mut u8]) -> usize {
+        let row = &mut self.rows[class];
+        let count = usize::from(row.len).min(out.len());
+        if count > 0 {
+            row.len -= count as u8;
+            row.least = row.least.min(row.len);
+            self.bytes -= count * SHAPES[class].size as usize;
+            // SAFETY: the row has slots, of which the first `len` (as it was) hold blocks.
+            unsafe { ptr::copy_nonoverlapping(row.slots.add(row.len.into()), out.as_mut_ptr(), count) };
+        }
+        count
+    }
+
+    /// Puts the first of `blocks` in, as many as there is room for; returns how many.
+    fn put(&mut self, class: usize, blocks: &[*mut u8]) -> usize {
+        let row = &mut self.rows[class];
+        let size = SHAPES[class].size as usize;
+        let room = (row_max(class) - usize::from(row.len)).min((SHELF_BYTES_MAX - self.bytes) / size);
+        let count = room.min(blocks.len());
+        if count == 0 {
+            return 0;
+        }
+        if row.slots.is_null() {
+            row.slots = records::take_forever(SLOTS * size_of::<Slot>()).cast();
+            if row.slots.is_null() {
+                return 0;
+            }
+        }
+        // SAFETY: the row has SLOTS slots, and `len + count` is at most that.
+        unsafe { ptr::copy_nonoverlapping(blocks.as_ptr(), row.slots.add(row.len.into()), count) };
+        row.len += count as u8;
+        self.bytes += count * size;
+        count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(n: usize) -> *mut u8 {
+        ptr::without_provenance_mut(16 * n)
+    }
+
+    #[test]
+    fn a_row_gives_the_newest_first_and_keeps_its_bounds() {
+        let shelf = Shelf::new();
+        let class = crate::class::of_size(64);
+        let blocks: [*mut u8; SLOTS + 6] = core::array::from_fn(address);
+        let mut out = [ptr::null_mut(); 4];
+        shelf.locked(|state| {
+            assert_eq!(state.put(class, &blocks), SLOTS);
+            assert_eq!(state.bytes, SLOTS * 64);
+            assert_eq!(state.take(class, &mut out), 4);
+            assert_eq!(out, [60, 61, 62, 63].map(address));
+            assert_eq!(state.put(class, &blocks[..2]), 2);
+            assert_eq!(state.bytes, (SLOTS - 2) * 64);
+        });
+        // 32 KiB are a row's bound, 1 MiB a shelf's.
+        let shelf = Shelf::new();
+        shelf.locked(|state| {
+            let large = crate::class::of_size(16 << 10);
+            assert_eq!(state.put(large, &blocks), 2);
+            for class in 1..CLASS_COUNT {
+                state.put(class, &blocks);
+            }
+            assert!(state.bytes <= SHELF_BYTES_MAX);
+            assert!(state.bytes > SHELF_BYTES_MAX - (64 << 10), "{}", state.bytes);
+        });
+    }
+
+    #[test]
+    fn what_stayed_since_the_last_look_is_surplus() {
+        let shelf = Shelf::new();
+        let class = crate::class::of_size(64);
+        let blocks: [*mut u8; 8] = core::array::from_fn(address);
+        let mut out = [ptr::null_mut(); 8];
+        let least = |shelf: &Shelf| shelf.locked(|state| state.rows[class].least);
+        shelf.locked(|state| state.put(class, &blocks));
+        assert_eq!(least(&shelf), 0, "they came after the last look");
+        shelf.locked(|state| state.rows[class].least = state.rows[class].len);
+        shelf.locked(|state| {
+            state.take(class, &mut out[..5]);
+            state.put(class, &blocks[..5]);
+        });
+        assert_eq!(least(&shelf), 3);
+    }
+}
