@@ -95,7 +95,13 @@ pub fn reason(log: &str) -> String {
         return cause.to_owned();
     }
     let found = lines().find(is_cause).or_else(|| lines().find(is_error)).or_else(|| lines().next_back());
-    found.unwrap_or("it said nothing").to_owned()
+    let Some(cause) = found else { return "it said nothing".to_owned() };
+    // How many more errors there are tells whether it is a trifle.
+    match lines().find_map(|line| line.strip_prefix("error: ").filter(|rest| rest.contains("previous error")))
+    {
+        Some(summary) => format!("{cause}; {summary}"),
+        None => cause.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -141,7 +147,10 @@ mod tests {
     fn the_cause_is_preferred_to_the_summary() {
         let rust = "   Compiling ferroc v1\nerror[E0599]: no method named `sub_ptr` found\n  --> src/slab.rs\n\n\
                     error: could not compile `ferroc` (lib) due to 20 previous errors\n";
-        assert_eq!(reason(rust), "error[E0599]: no method named `sub_ptr` found");
+        assert_eq!(
+            reason(rust),
+            "error[E0599]: no method named `sub_ptr` found; could not compile `ferroc` (lib) due to 20 previous errors"
+        );
         let script = "error: failed to run custom build command for `x-sys`\n  --- stderr\n  a.c:1:10: fatal error: nothing.h: No such file\n";
         assert_eq!(reason(script), "a.c:1:10: fatal error: nothing.h: No such file");
         let cmake = "-- The C compiler\nCMake Error at CMakeLists.txt:771 (include):\n  include could not find requested file:\n\n    x.cmake\n";

@@ -197,7 +197,7 @@ impl Workshop<'_> {
             log: &log,
         }
         .make()
-        .with_context(|| format!("making the shared object (all of it: {})", log.display()))?;
+        .map_err(|error| anyhow!("{error:#} (making the shared object; the whole log: {})", log.display()))?;
 
         let environment = owned(recipe.running);
         check_that_it_serves(&library, workload, &environment)?;
@@ -232,7 +232,7 @@ impl Workshop<'_> {
         self.progress.step(package);
         Build { workspace, package, target, variables, log }
             .run(&|done| self.progress.detail(package, done))
-            .with_context(|| format!("building {package} (all of it: {})", log.display()))
+            .map_err(|error| anyhow!("{error:#} (building {package}; the whole log: {})", log.display()))
     }
 
     fn place_workload(&self, name: &str, messages: &[Message]) -> anyhow::Result<PathBuf> {
