@@ -30,7 +30,7 @@ pub struct Aligned {
     #[arg(long, default_value_t = 10_000)]
     live: usize,
     /// Number of replacements
-    #[arg(long, default_value_t = 4_000_000)]
+    #[arg(long, default_value_t = 3_000_000)]
     ops: u64,
 }
 

@@ -25,7 +25,7 @@ pub struct Json {
     #[arg(long, default_value_t = 500)]
     live: usize,
     /// Number of requests, over all threads together
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 30_000)]
     ops: u64,
 }
 

@@ -27,7 +27,7 @@ pub struct Strings {
     #[arg(long, default_value_t = 60)]
     words: usize,
     /// Documents that come, and of which the oldest go
-    #[arg(long, default_value_t = 30_000)]
+    #[arg(long, default_value_t = 20_000)]
     documents: u32,
 }
 

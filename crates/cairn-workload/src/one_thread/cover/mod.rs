@@ -18,13 +18,13 @@ use cube::{Cover, Cube, Space, cofactor, complement, is_tautology};
 #[derive(Args)]
 pub struct Minimise {
     /// Variables of each function
-    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(4..=512))]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(4..=512))]
     variables: u32,
     /// Cubes that each function is given as
     #[arg(long, default_value_t = 24)]
     cubes: usize,
     /// Number of functions
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 80)]
     functions: u64,
 }
 

@@ -25,7 +25,7 @@ pub struct Factor {
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(10..=2_000))]
     primes: u32,
     /// How often it is factored
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 10)]
     rounds: u64,
 }
 
