@@ -105,7 +105,7 @@ pub fn prepare(options: &Options, progress: &Progress) -> anyhow::Result<Prepare
     let workload = workshop.workload()?;
     let mut prepared = Prepared { workload, ready: Vec::new(), failed: Vec::new() };
     if wanted(CAIRN) {
-        prepared.ready.push(workshop.cairn()?);
+        prepared.ready.push(workshop.cairn(&prepared.workload)?);
     }
     for recipe in RECIPES.iter().filter(|recipe| wanted(recipe.name)) {
         match workshop.peer(recipe, &prepared.workload) {
@@ -152,7 +152,7 @@ impl Workshop<'_> {
         program_of(&messages, "cairn-workload").context("cargo names no program cairn-workload")
     }
 
-    fn cairn(&self) -> anyhow::Result<Ready> {
+    fn cairn(&self, workload: &Path) -> anyhow::Result<Ready> {
         let messages = self.build_own("cairn-malloc")?;
         let built = files_of(&messages, "cairn-malloc")
             .find(|file| file.extension().is_some_and(|ending| ending == "so"))
@@ -162,6 +162,8 @@ impl Workshop<'_> {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let messages = self.build_peer(CAIRN, Vec::new())?;
         place(built, &library)?;
+        check_that_it_serves(&library, workload, &[])
+            .map_err(|error| anyhow!("{}: {error:#}", library.display()))?;
         let rust_workload = Some(self.place_workload(CAIRN, &messages)?);
         Ok(Ready { name: CAIRN.to_owned(), version, library, rust_workload, environment: Vec::new() })
     }
