@@ -9,7 +9,7 @@
 //! and go back to the page heap whole; flush checks each block before the slab is touched.
 //!
 //! Invariants, under the class's lock: a slab is in list `i` iff it has room and `i` is what [`list_for`] says; a full one is
-//! in none; `carved` and `free` are the sums over the class's slabs.
+//! in none; `leave_at` is what [`set_leave_at`] says; `carved` and `free` are the sums over the class's slabs.
 //! Lock order: class, then records, then pages.
 
 use core::cell::UnsafeCell;
@@ -83,6 +83,18 @@ fn list_for(available: usize, class: usize) -> u8 {
     if available == 0 { NO_LIST } else { shape.quarters(shape.blocks as usize - available) as u8 }
 }
 
+/// Notes how many blocks have to be free before the slab belongs into another list, as things stand: a lower quarter, or
+/// nowhere because it is empty.
+fn set_leave_at(slab: Slab, class: usize) {
+    let (body, shape) = (slab.body(), &SHAPES[class]);
+    let unused = match body.list {
+        NO_LIST => 1,
+        list => u32::from(shape.unused_below[usize::from(list)]),
+    };
+    let uncarved = shape.blocks - body.carved;
+    body.leave_at = (unused - uncarved).min(body.carved).max(1) as u16;
+}
+
 impl Center {
     const fn new() -> Self {
         Center {
@@ -129,10 +141,13 @@ impl Center {
             let mut rest = blocks;
             while let Some(&first) = rest.first() {
                 // Blocks that are freed together were mostly allocated together: whole runs lie in one slab.
-                let slab = judge(first, class).ok_or((Fault::Misplaced, first))?;
+                let place = region::locate_in_slab(first.addr(), class).ok_or((Fault::Misplaced, first))?;
+                let slab = Slab::at(place);
                 let count = slab.put_run(rest, class)?;
                 state.free += count;
-                state.place(slab, class);
+                if slab.body().free >= u32::from(slab.body().leave_at) {
+                    state.replace(slab, class);
+                }
                 rest = &rest[count..];
             }
             Ok(())
@@ -257,14 +272,6 @@ pub struct Totals {
     pub stacked: usize,
 }
 
-/// The way from an address that the program gave to a block: it must lie in a slab of the class.
-#[inline]
-fn judge(block: *mut u8, class: usize) -> Option<Slab> {
-    let place = region::locate(block.addr())?;
-    let found = usize::from(place.region.class_of(place.granule).load(Relaxed));
-    (found == class).then(|| Slab::at(place))
-}
-
 impl State {
     fn fullest(&self) -> Option<Slab> {
         self.lists.iter().rev().find_map(List::first).map(Slab::from_list)
@@ -274,21 +281,23 @@ impl State {
     fn add(&mut self, class: usize) -> Option<Slab> {
         let slab = Slab::new(class)?;
         self.slabs += 1;
-        self.link(slab, list_for(slab.available(), class));
+        self.link(slab, class);
         Some(slab)
     }
 
-    /// Moves a slab to the list that its fullness asks for; an empty one goes back to the page heap.
-    #[inline]
+    /// Moves a slab from which blocks were taken to the list that its fullness asks for.
     fn place(&mut self, slab: Slab, class: usize) {
-        let list = list_for(slab.available(), class);
-        if list != slab.body().list || slab.is_empty() {
-            self.replace(slab, list);
+        if list_for(slab.available(), class) == slab.body().list {
+            set_leave_at(slab, class);
+        } else {
+            self.replace(slab, class);
         }
     }
 
+    /// The same for any slab; an empty one goes back to the page heap.
     #[cold]
-    fn replace(&mut self, slab: Slab, list: u8) {
+    #[inline(never)]
+    fn replace(&mut self, slab: Slab, class: usize) {
         self.unlink(slab);
         if slab.is_empty() {
             let carved = slab.body().carved as usize;
@@ -297,15 +306,17 @@ impl State {
             self.slabs -= 1;
             slab.retire();
         } else {
-            self.link(slab, list);
+            self.link(slab, class);
         }
     }
 
-    fn link(&mut self, slab: Slab, list: u8) {
+    fn link(&mut self, slab: Slab, class: usize) {
+        let list = list_for(slab.available(), class);
         slab.body().list = list;
         if list != NO_LIST {
             self.lists[usize::from(list)].push_first(&mut SlabLinks, slab.descriptor());
         }
+        set_leave_at(slab, class);
     }
 
     fn unlink(&mut self, slab: Slab) {

@@ -124,6 +124,9 @@ pub struct Shape {
     pub bin_max: u16,
     /// `ceil(2^26 / blocks)`: turns a number of blocks into quarters of the slab.
     quarters: u32,
+    /// For each quarter `q` the least number of blocks that are *not* used when fewer than `q` quarters are; for none, more
+    /// than there are.
+    pub unused_below: [u16; 4],
     /// `ceil(2^40 / size)`: turns an offset in the slab into a block index by a multiplication.
     reciprocal: u64,
 }
@@ -141,7 +144,16 @@ impl Shape {
     const fn of(class: usize) -> Shape {
         let size = block_size(class);
         if size == 0 {
-            return Shape { size: 0, blocks: 0, granules: 0, bin_max: 0, quarters: 0, reciprocal: 0 };
+            let unused_below = [0; 4];
+            return Shape {
+                size: 0,
+                blocks: 0,
+                granules: 0,
+                bin_max: 0,
+                quarters: 0,
+                unused_below,
+                reciprocal: 0,
+            };
         }
         let mut granules = 1;
         while granules * GRANULE / size < SLAB_BLOCKS_MIN {
@@ -149,14 +161,26 @@ impl Shape {
         }
         let fit = BIN_BYTES_MAX / size;
         let bin_max = if fit > BIN_BLOCKS_MAX { BIN_BLOCKS_MAX } else { fit };
-        Shape {
+        let blocks = granules * GRANULE / size;
+        let mut shape = Shape {
             size: size as u32,
-            blocks: (granules * GRANULE / size) as u32,
+            blocks: blocks as u32,
             granules: granules as u8,
             bin_max: bin_max as u16,
-            quarters: (1u32 << QUARTERS_SHIFT).div_ceil((granules * GRANULE / size) as u32),
+            quarters: (1u32 << QUARTERS_SHIFT).div_ceil(blocks as u32),
+            unused_below: [blocks as u16 + 1; 4],
             reciprocal: (1u64 << RECIPROCAL_SHIFT).div_ceil(size as u64),
+        };
+        let mut quarter = 1;
+        while quarter < 4 {
+            let mut unused = 0;
+            while shape.quarters(blocks - unused) >= quarter {
+                unused += 1;
+            }
+            shape.unused_below[quarter] = unused as u16;
+            quarter += 1;
         }
+        shape
     }
 
     /// The index of the block that holds the byte at `offset` from the slab's first byte.
@@ -167,7 +191,7 @@ impl Shape {
 
     /// How many quarters of a slab `blocks` blocks are, rounded down: 0 to 3 for less than all of them.
     #[inline]
-    pub fn quarters(&self, blocks: usize) -> usize {
+    pub const fn quarters(&self, blocks: usize) -> usize {
         (blocks * self.quarters as usize) >> (QUARTERS_SHIFT - 2)
     }
 }

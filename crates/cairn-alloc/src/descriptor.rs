@@ -92,6 +92,9 @@ pub struct SlabBody {
     pub list: u8,
     /// Whether its page-sized holes may be worth giving back.
     pub holes: Holes,
+    /// The number of free blocks at which it belongs into another list, or is empty: until then, who puts blocks back needs
+    /// not work out where the slab belongs.
+    pub leave_at: u16,
 }
 
 /// The free pages inside a slab.

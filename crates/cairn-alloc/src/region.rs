@@ -114,6 +114,22 @@ pub struct Place {
     pub granule: usize,
 }
 
+/// Finds the granule that holds `address`, if it is part of a slab of `class`.
+#[inline]
+pub fn locate_in_slab(address: usize, class: usize) -> Option<Place> {
+    if class_in_first(address) == Some(class) {
+        let region = &REGIONS[0];
+        return Some(Place { region, granule: address.wrapping_sub(region.base()) >> GRANULE_LOG2 });
+    }
+    locate_in_further_slab(address, class)
+}
+
+#[cold]
+fn locate_in_further_slab(address: usize, class: usize) -> Option<Place> {
+    let place = locate(address)?;
+    (usize::from(place.region.class_of(place.granule).load(Relaxed)) == class).then_some(place)
+}
+
 /// Finds the committed granule that holds `address`, if any region of ours does.
 pub fn locate(address: usize) -> Option<Place> {
     regions().iter().find_map(|region| {

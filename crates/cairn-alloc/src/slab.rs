@@ -72,6 +72,7 @@ impl Slab {
                     first_word: 0,
                     list: NO_LIST,
                     holes: Holes::Given,
+                    leave_at: 0,
                 },
             };
             if bytes == 0 {
