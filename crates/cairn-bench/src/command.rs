@@ -2,11 +2,11 @@
 
 use clap::{Args, Subcommand};
 
-use crate::{classes, compare, count, heaps};
+use crate::{classes, compare, count, heaps, prepare};
 
 /// The options of `cairn bench`: without a further word, the comparison.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, after_help = HELP)]
 pub struct Bench {
     #[command(subcommand)]
     tool: Option<Tool>,
@@ -14,8 +14,25 @@ pub struct Bench {
     compare: compare::Compare,
 }
 
+const HELP: &str = "\
+Each load runs in a process of its own, the allocators take turns, and a run that something else disturbed is repeated. What
+is missing is built first, which takes minutes the first time; peers that can't be built are named and left out.
+
+Examples:
+  cairn bench --quick                                      an overview, within five minutes once all is built
+  cairn bench --json run.json --html run.html              everything: leave the machine alone meanwhile
+  cairn bench --only larson --only rptest --runs 11        loads whose names contain one of these
+  cairn bench --peers cairn,glibc,mimalloc3 --libs mine=./libmine.so
+  cairn bench report run.json --html run.html              an earlier session again";
+
 #[derive(Debug, Subcommand)]
 enum Tool {
+    /// Build Cairn, the workloads and all peers, and tell what is there
+    Prepare(prepare::Prepare),
+    /// List the loads, and the allocators that are prepared
+    List(compare::list::List),
+    /// Print the report of an earlier session, from the file that --json wrote
+    Report(compare::report::Report),
     /// Count instructions per operation under valgrind, where time is too noisy
     Count(count::Count),
     /// What other size classes would cost real programs, from recorded histograms
@@ -32,6 +49,9 @@ impl Bench {
     pub fn run(&self) -> anyhow::Result<()> {
         match &self.tool {
             None => self.compare.run(),
+            Some(Tool::Prepare(options)) => options.run(),
+            Some(Tool::List(options)) => options.run(),
+            Some(Tool::Report(options)) => options.run(),
             Some(Tool::Count(options)) => options.run(),
             Some(Tool::Classes(options)) => options.run(),
             Some(Tool::Heaps(options)) => options.run(),

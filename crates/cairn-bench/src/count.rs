@@ -1,94 +1,157 @@
 //! `count`: instructions of one operation, by valgrind's callgrind, where time is too noisy.
 //!
-//! The workload runs twice, with N and with 2 N operations; the difference divided by N is what one operation
-//! takes, and start-up cancels out. It counts the workload's own loop too (a few instructions), so compare allocators and
-//! don't read the numbers as the length of malloc and free.
+//! A load of one thread runs twice, with N and with 2 N operations; the difference divided by N is what one operation
+//! takes, and start-up cancels out. It counts the workload's own loop too, so compare allocators and don't read the numbers
+//! as the length of malloc and free. N is a share of the load's usual work, as small as its rounds allow: valgrind takes
+//! some fifty times as long as the processor.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use cairn_workload::Outcome;
 use clap::Args;
-use comfy_table::presets::UTF8_FULL_CONDENSED;
 
-use crate::compare::peers::{self, Peer};
-use crate::compare::tables::{align, new_table};
+use crate::compare::catalogue::{Kind, Load, Threads, patterns};
+use crate::compare::peers::{Choice, Peer};
+use crate::compare::results::{Instructions, Results};
+use crate::compare::sections::instructions_section;
+use crate::compare::tables::print_section;
 
-/// Workloads of one thread whose operations are all alike, and how many to count.
-const WORKLOADS: [(&str, &str, u64); 4] = [
-    ("pairs-64", "pairs --size 64", 50_000),
-    ("pairs-1024", "pairs --size 1024", 50_000),
-    ("ordered", "ordered", 100_000),
-    ("random", "random --live 20000", 100_000),
-];
+/// The shares of a load's usual work that are tried for N, the least first.
+const SCALES: [f64; 5] = [0.01, 0.03, 0.1, 0.25, 0.5];
+/// A load whose 2 N operations take longer than this without valgrind is not counted.
+const NATIVE_MAX: Duration = Duration::from_millis(1_500);
 
-/// The options of `cairn-bench count`.
+/// The options of `cairn bench count`.
 #[derive(Debug, Args)]
 pub struct Count {
-    /// Only workloads whose name contains this; may be given several times
+    /// Only loads whose name contains this; may be given several times
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Only these allocators, by name, separated by commas
-    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
-    peers: Vec<String>,
-    /// More allocators
-    #[arg(long, value_delimiter = ',', value_name = "NAME=PATH,…")]
-    libs: Vec<Peer>,
-    /// Where libcairn.so is, if not where the build command puts it
-    #[arg(long, value_name = "PATH")]
-    cairn: Option<PathBuf>,
+    #[command(flatten)]
+    choice: Choice,
+    /// One JSON document instead of a table
+    #[arg(long)]
+    json: bool,
 }
 
 impl Count {
     /// Counts and prints a table.
+    ///
+    /// # Errors
+    /// If nothing is chosen, or valgrind isn't there.
     pub fn run(&self) -> anyhow::Result<()> {
-        let found = peers::find(self.cairn.as_deref(), &self.libs, &self.peers)?;
-        for missing in &found.missing {
-            eprintln!("cairn-bench: left out: {missing}");
-        }
+        let names: Vec<String> = countable().map(|load| load.name).collect();
         let chosen =
-            |name: &str| self.only.is_empty() || self.only.iter().any(|word| name.contains(word.as_str()));
-        let workloads: Vec<_> = WORKLOADS.iter().filter(|(name, ..)| chosen(name)).collect();
-        let names = WORKLOADS.map(|(name, ..)| name).join(", ");
+            |name: &String| self.only.is_empty() || self.only.iter().any(|word| name.contains(word.as_str()));
+        let wanted: Vec<&String> = names.iter().filter(|name| chosen(name)).collect();
         ensure!(
-            !workloads.is_empty(),
-            "nothing to count is named {}; there are: {names}",
-            self.only.join(" or ")
+            !wanted.is_empty(),
+            "no load of one thread is named {}; there are: {}",
+            self.only.join(" or "),
+            names.join(", ")
         );
-        let mut heads = vec!["instructions of one operation"];
-        heads.extend(found.peers.iter().map(|peer| peer.name.as_str()));
-        let mut table = new_table(UTF8_FULL_CONDENSED, &heads);
-        for (name, words, ops) in workloads {
-            let mut row = vec![(*name).to_owned()];
-            for peer in &found.peers {
-                eprintln!("cairn-bench: counting {name} on {}", peer.name);
-                row.push(match per_operation(words, *ops, peer) {
-                    Ok(count) => format!("{count:.1}"),
-                    Err(error) => {
-                        eprintln!("cairn-bench: {error:#}");
-                        "failed".to_owned()
-                    }
-                });
-            }
-            table.add_row(row);
+        check_valgrind()?;
+        let found = self.choice.find()?;
+        let workload = found.workload()?;
+        let mut results = Results::new(1, 1.0, &found, Vec::new());
+        for name in wanted {
+            results.instructions.push(count(name, &found.peers, workload));
         }
-        println!("{}", align(table));
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&results.instructions)?);
+        } else if let Some(section) = instructions_section(&results) {
+            print_section(&section);
+        }
         Ok(())
     }
 }
 
-fn per_operation(words: &str, ops: u64, peer: &Peer) -> anyhow::Result<f64> {
-    let once = instructions(words, ops, peer)?;
-    let twice = instructions(words, 2 * ops, peer)?;
-    ensure!(twice > once, "{}: twice the operations of {words} took no more instructions", peer.name);
-    Ok((twice - once) as f64 / ops as f64)
+/// The loads that can be counted at all: those of one thread that don't sleep.
+fn countable() -> impl Iterator<Item = Load> {
+    patterns(1.0).into_iter().filter(can_be_counted)
 }
 
-fn instructions(words: &str, ops: u64, peer: &Peer) -> anyhow::Result<u64> {
-    let program = peers::workload_program()?;
+/// Whether a load is of one thread, ours, and never sleeps.
+pub fn can_be_counted(load: &Load) -> bool {
+    matches!(load.kind, Kind::OneThread | Kind::ManyThreads) && load.threads == Threads::One
+}
+
+/// Fails, with what to do about it, if there is no valgrind.
+///
+/// # Errors
+/// If it can't be started.
+pub fn check_valgrind() -> anyhow::Result<()> {
+    let started =
+        Command::new("valgrind").arg("--version").stdout(Stdio::null()).stdin(Stdio::null()).status();
+    started.map(|_| ()).context("can't start valgrind; install it with: apt-get install valgrind")
+}
+
+/// Counts one load on all allocators. What can't be counted is named in the result.
+pub fn count(name: &str, peers: &[Peer], workload: &Path) -> Instructions {
+    let mut counted = Instructions { load: name.to_owned(), counts: Vec::new(), failures: Vec::new() };
+    let pair = match calibrate(name, workload) {
+        Ok(pair) => pair,
+        Err(error) => {
+            counted.failures.push(format!("{error:#}"));
+            return counted;
+        }
+    };
+    for peer in peers {
+        eprintln!("cairn: bench: counting {name} on {}", peer.name);
+        match per_operation(&pair, peer, workload) {
+            Ok(count) => counted.counts.push((peer.name.clone(), count)),
+            Err(error) => counted.failures.push(format!("{}: {error:#}", peer.name)),
+        }
+    }
+    counted
+}
+
+/// The same load with N and with 2 N operations, and how many those are.
+type Pair = [(Load, u64); 2];
+
+/// Finds an N that is small, but large enough that 2 N is about twice as much work.
+fn calibrate(name: &str, workload: &Path) -> anyhow::Result<Pair> {
+    for scale in SCALES {
+        let start = Instant::now();
+        let once = sized(name, scale, workload)?;
+        let twice = sized(name, 2.0 * scale, workload)?;
+        if twice.1 as f64 > 1.5 * once.1 as f64 {
+            return Ok([once, twice]);
+        }
+        ensure!(start.elapsed() < NATIVE_MAX, "too long to be counted");
+    }
+    bail!("its work can't be made smaller, so it can't be counted");
+}
+
+/// The load with this share of its operations, and how many it says that these are.
+fn sized(name: &str, scale: f64, workload: &Path) -> anyhow::Result<(Load, u64)> {
+    let load = patterns(scale).into_iter().find(|load| load.name == name);
+    let load = load.with_context(|| format!("there is no load named {name}"))?;
+    let output = Command::new(workload)
+        .args(&load.words)
+        .env_remove("LD_PRELOAD")
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("can't start {}", workload.display()))?;
+    let outcome: Outcome = serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("{} ended with {}", workload.display(), output.status))?;
+    Ok((load, outcome.operations))
+}
+
+fn per_operation([once, twice]: &Pair, peer: &Peer, workload: &Path) -> anyhow::Result<f64> {
+    let less = instructions(&once.0, peer, workload)?;
+    let more = instructions(&twice.0, peer, workload)?;
+    ensure!(more > less, "twice the operations took no more instructions");
+    Ok((more - less) as f64 / (twice.1 - once.1) as f64)
+}
+
+fn instructions(load: &Load, peer: &Peer, workload: &Path) -> anyhow::Result<u64> {
     let mut command = Command::new("valgrind");
-    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program);
-    command.args(words.split(' ')).arg("--ops").arg(ops.to_string());
+    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--vgdb=no"]).arg(workload);
+    command.args(&load.words).envs(peer.environment.iter().cloned());
     command.env_remove("LD_PRELOAD").stdin(Stdio::null());
     if let Some(library) = &peer.library {
         command.env("LD_PRELOAD", library);
@@ -97,11 +160,11 @@ fn instructions(words: &str, ops: u64, peer: &Peer) -> anyhow::Result<u64> {
         command.output().context("can't start valgrind; install it with: apt-get install valgrind")?;
     let text = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        bail!("{words} on {} ended with {} under valgrind", peer.name, output.status);
+        bail!("ended with {} under valgrind", output.status);
     }
     // A library that isn't loaded would let glibc be counted under its name.
-    ensure!(!text.contains("cannot be preloaded"), "{} can't be preloaded", peer.name);
-    collected(&text).with_context(|| format!("valgrind told no count for {words} on {}", peer.name))
+    ensure!(!text.contains("cannot be preloaded"), "can't be preloaded");
+    collected(&text).context("valgrind told no count")
 }
 
 /// The number in valgrind's line `==123== Collected : 456`.
@@ -113,6 +176,13 @@ fn collected(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_loads_of_one_thread_that_do_not_sleep_are_counted() {
+        let names: Vec<String> = countable().map(|load| load.name).collect();
+        assert!(names.iter().any(|name| name == "pairs-16"), "{names:?}");
+        assert!(!names.iter().any(|name| name.starts_with("after") || name.starts_with("startup")));
+    }
 
     #[test]
     fn reads_what_valgrind_prints() {

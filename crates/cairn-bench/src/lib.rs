@@ -20,6 +20,7 @@ pub mod command;
 pub mod compare;
 pub mod count;
 pub mod heaps;
+pub mod prepare;
 pub mod statistics;
 
 pub use heaps::serve_if_asked;

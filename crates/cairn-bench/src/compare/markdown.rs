@@ -6,10 +6,9 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use comfy_table::presets::ASCII_MARKDOWN;
 
-use super::peers::{GLIBC, Peer};
-use super::ratios::{Unit, ratio, unit_value};
 use super::results::{LoadResult, Quantity, Results};
-use super::tables::{align, duration, load_table, new_table, notes, overall_table, show, unit_in_words};
+use super::sections::{self, Section};
+use super::tables::{load_table, notes};
 
 /// The line that opens the generated part.
 pub const BEGIN: &str = "<!-- cairn-bench: generated from here -->";
@@ -47,25 +46,17 @@ fn replaced(text: &str, part: &str) -> Option<String> {
 fn generated(results: &Results) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "Machine: {}.\n", results.machine);
+    if !results.command.is_empty() {
+        let _ = writeln!(text, "Command: `{}`, {}.\n", results.command, results.began);
+    }
     let _ =
         writeln!(text, "Runs of each load on each allocator: {}{}.\n", results.runs, scaled(results.scale));
-    for line in &results.left_out {
-        let _ = writeln!(text, "- left out: {line}");
+    write_section(&mut text, sections::allocators_section(results));
+    for section in sections::summary(results) {
+        write_section(&mut text, section);
     }
-    for unit in [Unit::BestPeer, Unit::Allocator(GLIBC)] {
-        let _ = writeln!(text, "\n### Geometric means, 1.00 is {}\n", unit_in_words(unit));
-        let _ = writeln!(text, "{}", overall_table(results, unit, ASCII_MARKDOWN));
-    }
-    for (title, quantity) in [
-        ("Time (of one operation; of the whole process where none is counted)", Quantity::Time),
-        ("CPU time of the process, user and system", Quantity::Cpu),
-        ("Peak resident memory", Quantity::PeakRss),
-    ] {
-        let _ = writeln!(
-            text,
-            "\n### {title}\n\nMedian, and its ratio to the best peer's; the best peer is in bold.\n"
-        );
-        let _ = writeln!(text, "{}", across(results, quantity));
+    for section in sections::across(results, &ACROSS) {
+        write_section(&mut text, section);
     }
     let _ = writeln!(text, "\n### Each load in full");
     for load in &results.loads {
@@ -74,37 +65,26 @@ fn generated(results: &Results) -> String {
     text
 }
 
+/// The quantities that have a table of all loads.
+const ACROSS: [Quantity; 6] =
+    [Quantity::Time, Quantity::Wall, Quantity::Cpu, Quantity::PeakRss, Quantity::Faults, Quantity::Switches];
+
+fn write_section(text: &mut String, section: Section) {
+    let _ = writeln!(text, "\n### {}\n", section.title);
+    if !section.note.is_empty() {
+        let _ = writeln!(text, "{}\n", section.note);
+    }
+    if let Some(mut table) = section.table {
+        table.load_preset(ASCII_MARKDOWN);
+        let _ = writeln!(text, "{table}\n");
+    }
+    for line in section.lines {
+        let _ = writeln!(text, "- {line}");
+    }
+}
+
 fn scaled(scale: f64) -> String {
     if scale == 1.0 { String::new() } else { format!(", with {scale} of the usual operations") }
-}
-
-/// One row for each load, one column for each allocator.
-fn across(results: &Results, quantity: Quantity) -> comfy_table::Table {
-    let mut heads = vec!["load"];
-    heads.extend(results.allocators());
-    let mut table = new_table(ASCII_MARKDOWN, &heads);
-    for load in &results.loads {
-        let mut row = vec![load.name.clone()];
-        row.extend(results.allocators().into_iter().map(|name| across_cell(load, name, quantity)));
-        table.add_row(row);
-    }
-    align(table)
-}
-
-fn across_cell(load: &LoadResult, name: &str, quantity: Quantity) -> String {
-    let Some(cell) = load.cell(name) else { return "—".to_owned() };
-    let Some(median) = cell.summary(quantity).map(|summary| summary.median) else {
-        return if cell.failures.is_empty() { "—".to_owned() } else { "failed".to_owned() };
-    };
-    let number = match quantity {
-        Quantity::Time => duration(median),
-        Quantity::Cpu | Quantity::Wall => format!("{median:.3} s"),
-        Quantity::PeakRss => format!("{median:.1} MiB"),
-        Quantity::Faults | Quantity::Switches => format!("{median:.0}"),
-    };
-    let times = show(ratio(load, name, quantity, Unit::BestPeer), |value| format!("{value:.2}"));
-    let best = !Peer::is_ours(name) && unit_value(load, quantity, Unit::BestPeer) == Some(median);
-    if best { format!("**{number}** ({times})") } else { format!("{number} ({times})") }
 }
 
 fn write_load(text: &mut String, load: &LoadResult, allocators: &[&str]) {
@@ -150,7 +130,7 @@ mod tests {
         let file = folder.path().join("page.md");
         write(&file, &session()).unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
-        assert!(text.contains("**2.000 s** (1.00)"), "{text}");
+        assert!(text.contains("2.000 s (1.00) ★"), "{text}");
         assert!(text.contains("1.000 s (0.50)") && text.contains("failed"), "{text}");
         assert!(text.contains("left out: redis: not found"), "{text}");
     }

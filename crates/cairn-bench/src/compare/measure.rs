@@ -31,6 +31,7 @@ pub fn measure(load: &Load, peer: &Peer, plan: &Plan) -> anyhow::Result<Measured
     if let Some(library) = library {
         command.arg(format!("LD_PRELOAD={}", library.display()));
     }
+    command.args(peer.environment.iter().map(|(name, value)| format!("{name}={value}")));
     command.arg("--");
     match (load.kind, &peer.rust) {
         (Kind::Program, _) => &mut command,

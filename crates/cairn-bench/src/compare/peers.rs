@@ -1,57 +1,82 @@
-//! The allocators under comparison: Cairn, glibc, Debian's packages, and whatever else is named.
+//! The allocators under comparison: Cairn, glibc, the peers that [`crate::prepare`] builds, and whatever else is named.
+//!
+//! What was prepared is remembered in a file beside the products (`target/peers/prepared.json`), so that `--no-prepare` and
+//! `cairn bench list` know it without asking cargo.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, bail};
+use anyhow::{bail, ensure};
+use clap::Args;
 use serde::{Deserialize, Serialize};
+
+use crate::prepare::{self, Prepared};
 
 /// The one that nothing has to be preloaded for.
 pub const GLIBC: &str = "glibc";
+/// Ours.
+const CAIRN: &str = "cairn";
 
-/// What builds libcairn.so where [`find`] looks for it.
-pub const BUILD: &str = "cargo build --release -p cairn-malloc --target-dir target/cairn-so";
+/// The options that say which allocators are measured.
+#[derive(Debug, Default, Args)]
+pub struct Choice {
+    /// Only these allocators, by name, separated by commas (the reference, glibc, should be among them)
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    pub peers: Vec<String>,
+    /// More allocators; a name that begins with "cairn" counts as one of ours, any other as a peer
+    #[arg(long, value_delimiter = ',', value_name = "NAME=PATH,…")]
+    pub libs: Vec<Peer>,
+    /// Measure this libcairn.so (preloaded only: it has no part at the Rust door) instead of the checkout's
+    #[arg(long, value_name = "PATH")]
+    pub cairn: Option<PathBuf>,
+    /// The program cairn-workload, if it is neither built by the preparation nor beside this program
+    #[arg(long, value_name = "PATH")]
+    pub workload: Option<PathBuf>,
+    /// Take what an earlier preparation has built, and build nothing
+    #[arg(long)]
+    pub no_prepare: bool,
+}
 
 /// An allocator that programs can be run on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
     /// Its name in tables.
     pub name: String,
+    /// Its version; empty if nobody told.
+    #[serde(default)]
+    pub version: String,
     /// The shared object to preload; none for the C library's own.
     pub library: Option<PathBuf>,
     /// The workload program with the allocator's crate as its global allocator; none if it has no crate.
     #[serde(default)]
     pub rust: Option<PathBuf>,
+    /// Variables that its authors advise to set for programs that run on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environment: Vec<(String, String)>,
 }
 
 /// What was found, and what to do about the rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
+    /// The program `cairn-workload`.
+    pub workload: PathBuf,
     /// Those that are there, in the order in which they take turns.
     pub peers: Vec<Peer>,
     /// One sentence for each that is not.
     pub missing: Vec<String>,
 }
 
-/// Names, files and Debian packages.
-const DEBIAN: [(&str, &str, &str); 3] = [
-    ("mimalloc", "libmimalloc.so.2.0", "libmimalloc2.0"),
-    ("jemalloc", "libjemalloc.so.2", "libjemalloc2"),
-    ("tcmalloc", "libtcmalloc_minimal.so.4", "libtcmalloc-minimal4"),
-];
-
-/// Where Debian puts libraries, on the architectures that Cairn knows.
-const FOLDERS: [&str; 4] =
-    ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
-
 impl Peer {
     /// The C library's own allocator.
     pub fn glibc() -> Peer {
-        Peer { name: GLIBC.to_owned(), library: None, rust: None }
+        let version = prepare::glibc_version();
+        Peer { name: GLIBC.to_owned(), version, library: None, rust: None, environment: Vec::new() }
     }
 
     /// A library to preload.
     pub fn preloaded(name: &str, library: PathBuf) -> Peer {
-        Peer { name: name.to_owned(), library: Some(library), rust: None }
+        let version = String::new();
+        Peer { name: name.to_owned(), version, library: Some(library), rust: None, environment: Vec::new() }
     }
 
     /// Whether it is measured against the others, instead of being one of those to measure against.
@@ -73,70 +98,145 @@ impl FromStr for Peer {
     }
 }
 
-/// Finds all of them; with `wanted` only those that it names, which must exist then.
-pub fn find(cairn: Option<&Path>, extra: &[Peer], wanted: &[String]) -> anyhow::Result<Found> {
-    let mut found = Found { peers: Vec::new(), missing: Vec::new() };
-    match cairn {
-        Some(path) if !path.is_file() => bail!("{} (given by --cairn) is not a file", path.display()),
-        Some(path) => found.add("cairn", path.canonicalize()?),
-        None => match find_cairn() {
-            Some(path) => found.add("cairn", path),
-            None => found.missing.push(format!("cairn: no libcairn.so yet; build it with: {BUILD}")),
-        },
+impl Choice {
+    /// Builds what is missing, unless it is told not to, and finds all allocators; if some are named, those only.
+    ///
+    /// # Errors
+    /// If Cairn or the workloads don't build, or an allocator that is asked for isn't there.
+    pub fn find(&self) -> anyhow::Result<Found> {
+        let found = if self.no_prepare { self.remembered() } else { self.prepared()? };
+        self.choose(found)
     }
-    found.peers.push(Peer::glibc());
-    for (name, file, package) in DEBIAN {
-        match FOLDERS.iter().map(|folder| Path::new(folder).join(file)).find(|path| path.is_file()) {
-            Some(path) => found.add(name, path),
-            None => {
-                found.missing.push(format!("{name}: no {file}; install it with: apt-get install {package}"))
-            }
+
+    /// What is there already; nothing is built.
+    pub fn look(&self) -> anyhow::Result<Found> {
+        self.choose(self.remembered())
+    }
+
+    fn prepared(&self) -> anyhow::Result<Found> {
+        let known = prepare::names();
+        let only: Vec<String> =
+            self.peers.iter().filter(|name| known.contains(&name.as_str())).cloned().collect();
+        // Everything is built if nothing is chosen; if only glibc is chosen, the workloads alone would do, but a call
+        // that prepares nothing can't be told from one that prepares all.
+        let prepared = prepare::prepare(&prepare::Options { only }, &prepare::Progress::on_stderr())?;
+        let found = Found::from(prepared);
+        remember(&found);
+        Ok(found)
+    }
+
+    fn remembered(&self) -> Found {
+        let workload = self.workload.clone().unwrap_or_else(beside_this_program);
+        let remembered = memory_of(&workload)
+            .or_else(|| memory_of(&beside_this_program()))
+            .and_then(|file| std::fs::read(file).ok())
+            .and_then(|text| serde_json::from_slice::<Found>(&text).ok());
+        let mut found = remembered.unwrap_or_else(|| Found {
+            workload: workload.clone(),
+            peers: vec![Peer::glibc()],
+            missing: vec![
+                "cairn and the peers: nothing is prepared yet; do that with: cairn bench prepare".to_owned(),
+            ],
+        });
+        // Somebody may have tidied up since.
+        let there = |file: &Option<PathBuf>| file.as_ref().is_none_or(|file| file.is_file());
+        found.peers.retain(|peer| there(&peer.library) && there(&peer.rust));
+        found
+    }
+
+    /// Replaces and adds what the options name, and leaves the rest out.
+    fn choose(&self, mut found: Found) -> anyhow::Result<Found> {
+        if let Some(workload) = &self.workload {
+            ensure!(workload.is_file(), "{} (given by --workload) is not a file", workload.display());
+            found.workload = workload.canonicalize()?;
+        }
+        if let Some(path) = &self.cairn {
+            ensure!(path.is_file(), "{} (given by --cairn) is not a file", path.display());
+            found.peers.retain(|peer| peer.name != CAIRN);
+            found.peers.insert(0, Peer::preloaded(CAIRN, path.canonicalize()?));
+        }
+        found.peers.extend(self.libs.iter().cloned());
+        let mut names: Vec<&str> = found.peers.iter().map(|peer| peer.name.as_str()).collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            bail!("two allocators are named {}; give the one in --libs another name", pair[0]);
+        }
+        if let Some(unknown) = self.peers.iter().find(|name| !names.contains(&name.as_str())) {
+            let mut reasons = found.missing.iter();
+            let why =
+                reasons.find(|line| line.starts_with(unknown.as_str()) || line.starts_with("cairn and"));
+            let why = why.map_or(String::new(), |line| format!(" ({line})"));
+            bail!("no allocator named {unknown} here{why}; there are: {}", names.join(", "));
+        }
+        if !self.peers.is_empty() {
+            found.peers.retain(|peer| self.peers.contains(&peer.name));
+            found.missing.clear();
+        }
+        Ok(found)
+    }
+}
+
+impl From<Prepared> for Found {
+    fn from(prepared: Prepared) -> Found {
+        let mut peers: Vec<Peer> = prepared
+            .ready
+            .into_iter()
+            .map(|ready| Peer {
+                name: ready.name,
+                version: ready.version,
+                library: Some(ready.library),
+                rust: ready.rust_workload,
+                environment: ready.environment,
+            })
+            .collect();
+        // Ours first, then the one that everybody has.
+        let ours = peers.iter().take_while(|peer| Peer::is_ours(&peer.name)).count();
+        peers.insert(ours, Peer::glibc());
+        let missing =
+            prepared.failed.iter().map(|failed| format!("{}: {}", failed.name, failed.reason)).collect();
+        Found { workload: prepared.workload, peers, missing }
+    }
+}
+
+/// Writes down what is there, together with what was there before. Failure only means that `--no-prepare` knows less.
+fn remember(found: &Found) {
+    let Some(file) = memory_of(&found.workload) else { return };
+    let before = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice::<Found>(&text).ok());
+    let mut all = found.clone();
+    for peer in before.into_iter().flat_map(|before| before.peers) {
+        if all.peers.iter().all(|other| other.name != peer.name) {
+            all.peers.push(peer);
         }
     }
-    found.peers.extend(extra.iter().cloned());
-    let mut names: Vec<&str> = found.peers.iter().map(|peer| peer.name.as_str()).collect();
-    names.sort_unstable();
-    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        bail!("two allocators are named {}; give the one in --libs another name", pair[0]);
+    if let Ok(text) = serde_json::to_vec_pretty(&all) {
+        let _ = std::fs::write(file, text);
     }
-    if let Some(unknown) = wanted.iter().find(|name| !names.contains(&name.as_str())) {
-        bail!("no allocator named {unknown} here; there are: {}", names.join(", "));
-    }
-    if !wanted.is_empty() {
-        found.peers.retain(|peer| wanted.contains(&peer.name));
-        found.missing.clear();
-    }
-    Ok(found)
+}
+
+/// The file that remembers, of the target folder in which this workload program lies (`target/release/…`).
+fn memory_of(workload: &Path) -> Option<PathBuf> {
+    let peers = workload.parent()?.parent()?.join("peers");
+    peers.is_dir().then(|| peers.join("prepared.json"))
+}
+
+fn beside_this_program() -> PathBuf {
+    std::env::current_exe().unwrap_or_default().with_file_name("cairn-workload")
 }
 
 impl Found {
-    fn add(&mut self, name: &str, library: PathBuf) {
-        self.peers.push(Peer::preloaded(name, library));
+    /// The program `cairn-workload`, which must be there before anything is run.
+    ///
+    /// # Errors
+    /// If it isn't.
+    pub fn workload(&self) -> anyhow::Result<&Path> {
+        let file = &self.workload;
+        ensure!(
+            file.is_file(),
+            "no program {}; leave --no-prepare away to have it built, or name it with --workload PATH",
+            file.display()
+        );
+        Ok(file)
     }
-}
-
-/// The shared object that [`BUILD`] makes, in this checkout or in the target folder that cargo was told to use.
-fn find_cairn() -> Option<PathBuf> {
-    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut targets = vec![checkout.join("target")];
-    targets.extend(std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from));
-    targets
-        .iter()
-        .map(|target| target.join("cairn-so/release/libcairn.so"))
-        .filter_map(|path| path.canonicalize().ok())
-        .max_by_key(|path| path.metadata().and_then(|data| data.modified()).ok())
-}
-
-/// The program `cairn-workload`, beside this one.
-pub fn workload_program() -> anyhow::Result<PathBuf> {
-    let this = std::env::current_exe().context("can't find the path of this program")?;
-    let beside = this.with_file_name("cairn-workload");
-    anyhow::ensure!(
-        beside.is_file(),
-        "no {}; build it with: cargo build --release -p cairn-workload",
-        beside.display()
-    );
-    Ok(beside)
 }
 
 #[cfg(test)]
@@ -153,14 +253,58 @@ mod tests {
         assert!("mine=/nothing/here.so".parse::<Peer>().unwrap_err().contains("/nothing/here.so"));
     }
 
+    fn found() -> Found {
+        Found { workload: "w".into(), peers: vec![Peer::glibc()], missing: vec!["x: no compiler".to_owned()] }
+    }
+
     #[test]
-    fn glibc_is_always_there_and_names_are_checked() {
-        let found = find(None, &[], &[GLIBC.to_owned()]).unwrap();
-        assert_eq!(found.peers, [Peer::glibc()]);
-        assert!(find(None, &[], &["nosuch".to_owned()]).is_err());
-        let twin = Peer::preloaded(GLIBC, "/bin/sh".into());
-        assert!(find(None, &[twin], &[]).is_err());
-        assert!(find(Some(Path::new("/nothing/here.so")), &[], &[]).is_err());
+    fn names_are_checked_and_chosen() {
+        let choice = |names: &[&str]| Choice {
+            peers: names.iter().map(|&name| name.to_owned()).collect(),
+            ..Choice::default()
+        };
+        assert_eq!(choice(&[GLIBC]).choose(found()).unwrap().peers, [Peer::glibc()]);
+        let error = choice(&["x"]).choose(found()).unwrap_err().to_string();
+        assert!(error.contains("no compiler") && error.contains(GLIBC), "{error}");
+        let twin = Choice { libs: vec![Peer::preloaded(GLIBC, "/bin/sh".into())], ..Choice::default() };
+        assert!(twin.choose(found()).is_err());
+        let nowhere = Choice { cairn: Some("/nothing/here.so".into()), ..Choice::default() };
+        assert!(nowhere.choose(found()).unwrap_err().to_string().contains("--cairn"));
+    }
+
+    #[test]
+    fn what_was_prepared_is_remembered_and_what_is_gone_is_not_offered() {
+        let target = tempfile::tempdir().unwrap();
+        for folder in ["release", "peers"] {
+            std::fs::create_dir(target.path().join(folder)).unwrap();
+        }
+        let workload = target.path().join("release/cairn-workload");
+        let library = target.path().join("libmine.so");
+        for file in [&workload, &library] {
+            std::fs::write(file, "").unwrap();
+        }
+        let mine = Peer { version: "7".to_owned(), ..Peer::preloaded("mine", library.clone()) };
+        remember(&Found { workload: workload.clone(), peers: vec![mine.clone()], missing: Vec::new() });
+        remember(&Found { workload: workload.clone(), peers: vec![Peer::glibc()], missing: Vec::new() });
+        let choice = Choice { workload: Some(workload), no_prepare: true, ..Choice::default() };
+        assert_eq!(choice.find().unwrap().peers, [Peer::glibc(), mine]);
+        std::fs::remove_file(library).unwrap();
+        assert_eq!(choice.look().unwrap().peers, [Peer::glibc()]);
+    }
+
+    #[test]
+    fn glibc_comes_right_after_ours() {
+        let ready = |name: &str| crate::prepare::Ready {
+            name: name.to_owned(),
+            version: String::new(),
+            library: "/x.so".into(),
+            rust_workload: None,
+            environment: Vec::new(),
+        };
+        let ready = vec![ready("cairn"), ready("jemalloc")];
+        let found = Found::from(Prepared { workload: "w".into(), ready, failed: Vec::new() });
+        let names: Vec<&str> = found.peers.iter().map(|peer| peer.name.as_str()).collect();
+        assert_eq!(names, ["cairn", "glibc", "jemalloc"]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Comparison of medians: with the best peer on each load, or with one allocator as the common unit.
 
 use super::catalogue::Kind;
-use super::peers::Peer;
+use super::peers::{GLIBC, Peer};
 use super::results::{LoadResult, Quantity, Results};
-use crate::statistics::geometric_mean;
+use crate::statistics::{Summary, geometric_mean};
 
 /// Below this much peak memory, in MiB, a program's own start-up is most of what is seen.
 pub const RSS_FLOOR_MIB: f64 = 20.0;
@@ -22,29 +22,75 @@ pub enum Unit<'a> {
 pub enum Over {
     /// All loads.
     All,
-    /// Real programs only.
-    Programs,
-    /// Loads where the unit's peak memory is above [`RSS_FLOOR_MIB`].
+    /// Those of one kind.
+    Only(Kind),
+    /// All but those of one kind.
+    Without(Kind),
+    /// Loads where glibc's peak memory is above [`RSS_FLOOR_MIB`].
     LargeMemory,
+}
+
+impl Over {
+    /// All, each kind alone, and all without each kind: the columns of the tables of means.
+    pub fn groups() -> Vec<Over> {
+        let only = Kind::ALL.map(Over::Only);
+        let without = Kind::ALL.map(Over::Without);
+        [Over::All].into_iter().chain(only).chain(without).collect()
+    }
+
+    /// Its name at the head of a column.
+    pub fn in_words(self) -> String {
+        match self {
+            Over::All => "all".to_owned(),
+            Over::Only(kind) => kind.in_words().to_owned(),
+            Over::Without(kind) => format!("without {}", kind.in_words()),
+            Over::LargeMemory => "over 20 MiB".to_owned(),
+        }
+    }
+
+    /// Whether the load is one of them.
+    pub fn includes(self, load: &LoadResult) -> bool {
+        match self {
+            Over::All => true,
+            Over::Only(kind) => load.kind == kind,
+            Over::Without(kind) => load.kind != kind,
+            Over::LargeMemory => unit_value(load, Quantity::PeakRss, Unit::Allocator(GLIBC))
+                .is_some_and(|peak| peak >= RSS_FLOOR_MIB),
+        }
+    }
+}
+
+/// The median of a quantity that an allocator has on this load.
+pub fn median(load: &LoadResult, allocator: &str, quantity: Quantity) -> Option<f64> {
+    Some(load.cell(allocator)?.summary(quantity)?.median)
 }
 
 /// The median of a quantity that the unit has on this load.
 pub fn unit_value(load: &LoadResult, quantity: Quantity, unit: Unit) -> Option<f64> {
-    let of = |name: &str| load.cell(name)?.summary(quantity).map(|summary| summary.median);
     match unit {
-        Unit::Allocator(name) => of(name),
-        Unit::BestPeer => load
-            .cells
-            .iter()
-            .filter(|cell| !Peer::is_ours(&cell.allocator))
-            .filter_map(|cell| of(&cell.allocator))
-            .reduce(f64::min),
+        Unit::Allocator(name) => median(load, name, quantity),
+        Unit::BestPeer => best(load, |name| !Peer::is_ours(name), |summary| summary.median, quantity)
+            .map(|(_, value)| value),
     }
+}
+
+/// The allocator with the least of a quantity among those that are asked for, and how much that is.
+pub fn best(
+    load: &LoadResult,
+    among: impl Fn(&str) -> bool,
+    of: impl Fn(&Summary) -> f64,
+    quantity: Quantity,
+) -> Option<(&str, f64)> {
+    load.cells
+        .iter()
+        .filter(|cell| among(&cell.allocator))
+        .filter_map(|cell| Some((cell.allocator.as_str(), of(&cell.summary(quantity)?))))
+        .min_by(|left, right| left.1.total_cmp(&right.1))
 }
 
 /// The quotient of an allocator's median and the unit's; none if one of them has no run, or the unit is zero.
 pub fn ratio(load: &LoadResult, allocator: &str, quantity: Quantity, unit: Unit) -> Option<f64> {
-    let own = load.cell(allocator)?.summary(quantity)?.median;
+    let own = median(load, allocator, quantity)?;
     let unit = unit_value(load, quantity, unit)?;
     (unit > 0.0).then_some(own / unit)
 }
@@ -60,13 +106,7 @@ pub fn mean(
     let ratios: Vec<f64> = results
         .loads
         .iter()
-        .filter(|load| match over {
-            Over::All => true,
-            Over::Programs => load.kind == Kind::Program,
-            Over::LargeMemory => {
-                unit_value(load, Quantity::PeakRss, unit).is_some_and(|peak| peak >= RSS_FLOOR_MIB)
-            }
-        })
+        .filter(|load| over.includes(load))
         .filter_map(|load| ratio(load, allocator, quantity, unit))
         .collect();
     Some((geometric_mean(&ratios)?, ratios.len()))
@@ -119,11 +159,14 @@ pub(super) mod tests {
         let peers = ["cairn", "glibc", "other"].map(|name| Peer { name: name.to_owned(), ..Peer::glibc() });
         Results {
             machine: "a test".to_owned(),
+            command: "cairn bench".to_owned(),
+            began: "2026-11-21 08:00 UTC".to_owned(),
             runs: 3,
             scale: 1.0,
             peers: peers.to_vec(),
             left_out: vec!["redis: not found".to_owned()],
             loads,
+            instructions: Vec::new(),
         }
     }
 
@@ -157,7 +200,8 @@ pub(super) mod tests {
         assert_eq!(mean(Over::All).1, 2);
         close(Some(mean(Over::All).0), 1.0);
         close(Some(mean(Over::LargeMemory).0), 0.5);
-        close(Some(mean(Over::Programs).0), 0.5);
+        close(Some(mean(Over::Only(Kind::Program)).0), 0.5);
+        close(Some(mean(Over::Without(Kind::Program)).0), 2.0);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a session keeps: every run, and what it was made with. This is the form of `--json`.
 
+use std::path::Path;
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,12 @@ use cairn_workload::launch::Report;
 pub struct Results {
     /// CPU, kernel and C library, in words.
     pub machine: String,
+    /// The command line that made it.
+    #[serde(default)]
+    pub command: String,
+    /// When it began.
+    #[serde(default)]
+    pub began: String,
     /// Measured runs of each load on each allocator.
     pub runs: u32,
     /// The factor on all operation counts.
@@ -25,6 +32,21 @@ pub struct Results {
     pub left_out: Vec<String>,
     /// What was measured.
     pub loads: Vec<LoadResult>,
+    /// Instructions of one operation, if they were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instructions: Vec<Instructions>,
+}
+
+/// How many instructions one operation of a load takes, counted under valgrind.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Instructions {
+    /// The load.
+    pub load: String,
+    /// One for each allocator that could be counted, with its name.
+    pub counts: Vec<(String, f64)>,
+    /// What could not be counted, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<String>,
 }
 
 /// All runs of one load.
@@ -84,6 +106,20 @@ pub enum Quantity {
     Switches,
 }
 
+impl Quantity {
+    /// Its name in tables.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Quantity::Time => "time",
+            Quantity::Wall => "wall time",
+            Quantity::Cpu => "CPU time",
+            Quantity::PeakRss => "peak RSS",
+            Quantity::Faults => "minor faults",
+            Quantity::Switches => "context switches",
+        }
+    }
+}
+
 impl Run {
     /// One number of this run.
     pub fn get(&self, quantity: Quantity) -> f64 {
@@ -122,8 +158,22 @@ impl LoadResult {
 impl Results {
     /// An empty session on this machine.
     pub fn new(runs: u32, scale: f64, found: &Found, skipped: Vec<String>) -> Results {
-        let left_out = found.missing.iter().cloned().chain(skipped).collect();
-        Results { machine: machine(), runs, scale, peers: found.peers.clone(), left_out, loads: Vec::new() }
+        Results {
+            machine: machine(),
+            command: command_line(),
+            began: now_in_words(),
+            runs,
+            scale,
+            peers: found.peers.clone(),
+            left_out: found.missing.iter().cloned().chain(skipped).collect(),
+            loads: Vec::new(),
+            instructions: Vec::new(),
+        }
+    }
+
+    /// A load by its name.
+    pub fn load(&self, name: &str) -> Option<&LoadResult> {
+        self.loads.iter().find(|load| load.name == name)
     }
 
     /// The names of the allocators, in the order of their turns.
@@ -132,6 +182,21 @@ impl Results {
     }
 }
 
+/// The words that started this process, the program by its name only: where it lies is nobody's business.
+fn command_line() -> String {
+    let mut words = std::env::args();
+    let program = words.next().unwrap_or_default();
+    let name = Path::new(&program).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    std::iter::once(name).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// This minute, as people write it.
+fn now_in_words() -> String {
+    let output = Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]).output();
+    output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+}
+
+/// CPU, kernel and C library of this machine, in words.
 pub(crate) fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let information = read("/proc/cpuinfo");

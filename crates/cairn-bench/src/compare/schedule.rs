@@ -1,14 +1,21 @@
 //! Who runs when: the allocators take turns, A B C A B C, so that a drift of the machine meets all of them.
+//!
+//! ```text
+//!   turn 1   A B C D        one process each; a disturbed run is repeated at once
+//!   turn 2   A B C D
+//!   …
+//!   extra    A   C          only those that decide the load, while medians and minima disagree
+//! ```
 
 use std::path::PathBuf;
-use std::time::Duration;
-
-use indicatif::{ProgressBar, ProgressStyle};
+use std::time::{Duration, Instant};
 
 use super::catalogue::{Kind, Load};
 use super::measure::{Measured, measure};
 use super::peers::Peer;
+use super::progress::Progress;
 use super::results::{Cell, LoadResult, Run};
+use super::standing::in_doubt;
 
 /// How much is run.
 pub struct Plan {
@@ -16,51 +23,111 @@ pub struct Plan {
     pub workload: PathBuf,
     /// Turns of each allocator.
     pub runs: u32,
+    /// More turns of those that decide a load, while its medians and minima disagree.
+    pub extra_runs: u32,
     /// Repetitions of a disturbed run.
     pub retries: u32,
     /// When a run is ended.
     pub timeout: Duration,
+    /// When the session has to be over; a load that isn't through by then is left out.
+    pub deadline: Option<Instant>,
+}
+
+impl Plan {
+    /// How many runs a load takes if nothing has to be repeated.
+    pub fn steps(&self, load: &Load, peers: &[Peer]) -> u64 {
+        partners(load, peers).count() as u64 * u64::from(self.runs)
+    }
+
+    /// Whether the time is up.
+    pub fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
 }
 
 /// Failures of one cell after which it is left alone: a peer that always hangs should not take an hour.
 const FAILURES_MAX: usize = 2;
 
-/// Runs one load on all allocators that can take part in it.
-pub fn run(load: &Load, peers: &[Peer], plan: &Plan) -> anyhow::Result<LoadResult> {
-    let peers: Vec<&Peer> =
-        peers.iter().filter(|peer| load.kind != Kind::RustDoor || peer.rust.is_some()).collect();
-    let progress = progress(load, peers.len() as u64 * u64::from(plan.runs));
-    let mut cells: Vec<Cell> = peers
+/// The allocators that can take part in a load: at the Rust door one needs a program with its crate; glibc is what the
+/// workload program has by itself.
+fn partners<'a>(load: &Load, peers: &'a [Peer]) -> impl Iterator<Item = &'a Peer> {
+    let door = load.kind == Kind::RustDoor;
+    peers.iter().filter(move |peer| !door || peer.rust.is_some() || peer.library.is_none())
+}
+
+/// One load on all allocators, while it is measured.
+struct Session<'a> {
+    load: &'a Load,
+    plan: &'a Plan,
+    /// What a program printed with glibc.
+    expected: Option<Vec<u8>>,
+    result: LoadResult,
+}
+
+/// Runs one load on all allocators that can take part in it; none if the time was up before each had its turns.
+pub fn run(
+    load: &Load,
+    peers: &[Peer],
+    plan: &Plan,
+    progress: &Progress,
+) -> anyhow::Result<Option<LoadResult>> {
+    let peers: Vec<&Peer> = partners(load, peers).collect();
+    let cells = peers
         .iter()
         .map(|peer| Cell { allocator: peer.name.clone(), runs: Vec::new(), failures: Vec::new() })
         .collect();
-    let mut operation = None;
+    let result = LoadResult {
+        name: load.name.clone(),
+        about: load.about.clone(),
+        kind: load.kind,
+        operation: None,
+        cells,
+    };
     // The first run of a program also reads it from the disk: that one is not counted, and its output is the
     // expected one, from the C library's own allocator.
     let expected = match load.kind {
         Kind::Program => Some(measure(load, &Peer::glibc(), plan)?.output),
         _ => None,
     };
+    let mut session = Session { load, plan, expected, result };
     for turn in 1..=plan.runs {
-        for (peer, cell) in peers.iter().copied().zip(&mut cells) {
-            progress.set_message(format!("{} {turn}/{}", peer.name, plan.runs));
-            progress.inc(1);
-            if cell.failures.len() >= FAILURES_MAX {
-                continue;
+        for peer in &peers {
+            if plan.is_over() {
+                return Ok(None);
             }
-            let measured = quietest(plan.retries, || measure(load, peer, plan))?;
-            operation = operation.or(measured.operation);
-            match measured.run {
-                Ok(_) if expected.as_ref().is_some_and(|expected| *expected != measured.output) => {
-                    cell.failures.push("printed another result than with glibc".to_owned());
-                }
-                Ok(run) => cell.runs.push(run),
-                Err(failure) => cell.failures.push(failure),
-            }
+            progress.step(&load.name, &peer.name, turn, plan.runs);
+            session.turn(peer)?;
         }
     }
-    progress.finish_and_clear();
-    Ok(LoadResult { name: load.name.clone(), about: load.about.clone(), kind: load.kind, operation, cells })
+    for turn in 1..=plan.extra_runs {
+        let doubtful = in_doubt(&session.result);
+        if doubtful.is_empty() || plan.is_over() {
+            break;
+        }
+        for peer in peers.iter().filter(|peer| doubtful.contains(&peer.name)) {
+            progress.again(&load.name, &peer.name, turn);
+            session.turn(peer)?;
+        }
+    }
+    Ok(Some(session.result))
+}
+
+impl Session<'_> {
+    /// One run of one allocator, which goes into its cell.
+    fn turn(&mut self, peer: &Peer) -> anyhow::Result<()> {
+        let cell = self.result.cells.iter_mut().find(|cell| cell.allocator == peer.name);
+        let Some(cell) = cell.filter(|cell| cell.failures.len() < FAILURES_MAX) else { return Ok(()) };
+        let measured = quietest(self.plan.retries, || measure(self.load, peer, self.plan))?;
+        self.result.operation = self.result.operation.take().or(measured.operation);
+        match measured.run {
+            Ok(_) if self.expected.as_ref().is_some_and(|expected| *expected != measured.output) => {
+                cell.failures.push("printed another result than with glibc".to_owned());
+            }
+            Ok(run) => cell.runs.push(run),
+            Err(failure) => cell.failures.push(failure),
+        }
+        Ok(())
+    }
 }
 
 /// Repeats a run while it is disturbed, and keeps the least disturbed attempt. Not the quickest: the choice must
@@ -80,12 +147,6 @@ fn quietest(retries: u32, mut attempt: impl FnMut() -> anyhow::Result<Measured>)
         }
     }
     Ok(best)
-}
-
-fn progress(load: &Load, steps: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{prefix:<20} {bar:30} {pos}/{len} {msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(steps).with_style(style).with_prefix(load.name.clone())
 }
 
 #[cfg(test)]
@@ -132,6 +193,19 @@ mod tests {
     #[test]
     fn the_least_disturbed_attempt_stays_even_if_it_is_slow() {
         assert_eq!(choose(&[(0.5, 1), (0.1, 9), (0.3, 2)], 2), (9, 3));
+    }
+
+    #[test]
+    fn at_the_rust_door_an_allocator_needs_a_program_of_its_own() {
+        let mut peers = vec![Peer::glibc(), Peer::preloaded("x", "x.so".into())];
+        peers.push(Peer { rust: Some("workload-y".into()), ..Peer::preloaded("y", "y.so".into()) });
+        let loads = crate::compare::catalogue::patterns(1.0);
+        let names = |kind: Kind| {
+            let load = loads.iter().find(|load| load.kind == kind).unwrap();
+            partners(load, &peers).map(|peer| peer.name.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(Kind::RustDoor), ["glibc", "y"]);
+        assert_eq!(names(Kind::OneThread), ["glibc", "x", "y"]);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use comfy_table::{Cell as Field, CellAlignment, Table, presets};
 
-use super::ratios::{Over, Unit, mean, ratio};
+use super::ratios::{Unit, ratio};
 use super::results::{Cell, LoadResult, Quantity, Results};
+use super::sections::Section;
 
 /// Prints one load as a table, as soon as it is measured.
 pub fn print_load(load: &LoadResult, allocators: &[&str]) {
@@ -16,14 +17,33 @@ pub fn print_load(load: &LoadResult, allocators: &[&str]) {
     }
 }
 
-/// Prints the geometric means over all loads.
-pub fn print_overall(results: &Results) {
-    for unit in [Unit::BestPeer, Unit::Allocator(super::peers::GLIBC)] {
-        println!("\nGeometric means of medians; 1.00 is {}", unit_in_words(unit));
-        println!("{}", overall_table(results, unit, presets::UTF8_FULL_CONDENSED));
+/// Prints everything that is said about the whole session.
+pub fn print_end(results: &Results) {
+    let mut all = super::sections::across(results, &super::standing::JUDGED);
+    all.push(super::sections::allocators_section(results));
+    // The bars come last, where the eye is when everything has scrolled by.
+    let mut summary = super::sections::summary(results);
+    if summary.len() > 1 {
+        let bars = summary.remove(0);
+        summary.push(bars);
     }
-    for line in &results.left_out {
-        println!("left out: {line}");
+    all.extend(summary);
+    for section in all {
+        print_section(&section);
+    }
+}
+
+/// Prints a part of the report.
+pub fn print_section(section: &Section) {
+    println!("\n{}", section.title);
+    if !section.note.is_empty() {
+        println!("{}", section.note);
+    }
+    if let Some(table) = &section.table {
+        println!("{table}");
+    }
+    for line in &section.lines {
+        println!("  {line}");
     }
 }
 
@@ -85,43 +105,6 @@ fn load_row(load: &LoadResult, cell: &Cell) -> Vec<Field> {
     row.into_iter().map(Field::new).collect()
 }
 
-/// One row for each allocator, geometric means.
-pub fn overall_table(results: &Results, unit: Unit, preset: &str) -> Table {
-    let heads = [
-        "allocator",
-        "time",
-        "CPU",
-        "peak RSS",
-        "peak RSS, loads over 20 MiB",
-        "programs: time",
-        "programs: CPU",
-        "programs: RSS",
-        "loads",
-    ];
-    let columns = [
-        (Quantity::Time, Over::All),
-        (Quantity::Cpu, Over::All),
-        (Quantity::PeakRss, Over::All),
-        (Quantity::PeakRss, Over::LargeMemory),
-        (Quantity::Time, Over::Programs),
-        (Quantity::Cpu, Over::Programs),
-        (Quantity::PeakRss, Over::Programs),
-    ];
-    let mut table = new_table(preset, &heads);
-    for name in results.allocators() {
-        let mut row = vec![name.to_owned()];
-        row.extend(columns.iter().map(|&(quantity, over)| {
-            show(mean(results, name, quantity, unit, over).map(|(value, _)| value), |value| {
-                format!("{value:.2}")
-            })
-        }));
-        let done = mean(results, name, Quantity::Wall, unit, Over::All).map_or(0, |(_, loads)| loads);
-        row.push(format!("{done} of {}", results.loads.len()));
-        table.add_row(row);
-    }
-    align(table)
-}
-
 /// A table with these heads.
 pub fn new_table(preset: &str, heads: &[&str]) -> Table {
     let mut table = Table::new();
@@ -180,7 +163,8 @@ pub fn duration(nanoseconds: f64) -> String {
     }
 }
 
-fn thousands(value: f64) -> String {
+/// A whole number with its digits in groups of three.
+pub fn thousands(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -228,12 +212,5 @@ mod tests {
         let other = text.lines().find(|line| line.contains("other")).unwrap();
         assert!(other.contains('—') && other.contains("1 failed"), "{text}");
         assert_eq!(notes(&session.loads[1]), ["other failed once: crashed by SIGSEGV"]);
-    }
-
-    #[test]
-    fn the_overall_table_says_how_many_loads_count() {
-        let text = overall_table(&session(), Unit::BestPeer, presets::ASCII_MARKDOWN).to_string();
-        let other = text.lines().find(|line| line.contains("other")).unwrap();
-        assert!(other.contains("1 of 2"), "{text}");
     }
 }

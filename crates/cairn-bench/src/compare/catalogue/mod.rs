@@ -4,6 +4,8 @@ mod one_thread;
 mod rust;
 mod threads;
 
+pub mod quick;
+
 /// How many threads a load keeps busy; decides how a disturbed run is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Threads {
@@ -26,6 +28,21 @@ pub enum Kind {
     Program,
 }
 
+impl Kind {
+    /// All of them, in the order of the tables.
+    pub const ALL: [Kind; 4] = [Kind::OneThread, Kind::ManyThreads, Kind::RustDoor, Kind::Program];
+
+    /// Its name in tables.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Kind::OneThread => "one thread",
+            Kind::ManyThreads => "many threads",
+            Kind::RustDoor => "Rust door",
+            Kind::Program => "programs",
+        }
+    }
+}
+
 /// One load.
 pub struct Load {
     /// Its name in tables.
@@ -42,6 +59,9 @@ pub struct Load {
     pub words: Vec<String>,
 }
 
+/// Workloads of one thread that sleep, so that their wall time is more than their CPU time.
+const WAITING: [&str; 1] = ["after-free"];
+
 /// Name, sentence, and the words for a workload program.
 type Row = (&'static str, &'static str, &'static str);
 
@@ -57,7 +77,10 @@ pub fn patterns(scale: f64) -> Vec<Load> {
 fn load((name, about, line): Row, kind: Kind, scale: f64) -> Load {
     let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
     words.push(format!("--scale={scale}"));
-    let threads = if kind == Kind::OneThread { Threads::One } else { Threads::Many };
+    let waits = WAITING.contains(&words[0].as_str());
+    // A workload for any number of threads, here with one: its name says so.
+    let alone = kind == Kind::OneThread || kind == Kind::ManyThreads && name.ends_with("-1");
+    let threads = if alone && !waits { Threads::One } else { Threads::Many };
     Load { name: name.to_owned(), about: about.to_owned(), kind, threads, settings: Vec::new(), words }
 }
 
