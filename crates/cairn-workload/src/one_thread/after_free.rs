@@ -3,8 +3,9 @@
 //! Models a server after its peak, an editor after a large file was closed: users see the memory of that peak for
 //! days. With small blocks nearly every page keeps one, and nothing can be given back; with `--large` whole pages
 //! become free, and whether they go back depends on the allocator: on its decay, and on what makes time pass for it
-//! while the program hardly calls it. Resident memory is reported at each point; time counts the
-//! frees and the light work, not the filling and not the sleeping. The table of blocks counts as live: it is as large as a few percent of the small blocks.
+//! while the program hardly calls it. Resident memory is reported at each point; time counts the frees and the
+//! light work, not the filling and not the sleeping. The table of blocks counts as live: it is as large as a few
+//! percent of the small blocks.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};

@@ -73,6 +73,6 @@ fn sparse_blocks_report_what_was_touched() {
     let [before, most] = &outcome.points[..] else { panic!("{:?}", outcome.points) };
     assert_eq!(before.live_kib, 0);
     // One page for each MiB of two blocks of 1 to 4 MiB, or one such block at the start.
-    assert!(most.live_kib % 4 == 0 && (4..=32).contains(&most.live_kib), "{most:?}");
+    assert!(most.live_kib.is_multiple_of(4) && (4..=32).contains(&most.live_kib), "{most:?}");
     assert!(most.resident_kib > most.live_kib);
 }

@@ -56,7 +56,8 @@ fn replace_some<const WORDS: usize>(records: &mut [Record<WORDS>], random: &mut 
     let some = records.len() / 3;
     for _ in 0..some {
         let at = random.below(records.len());
-        records[at] = Box::new([random.bits(); WORDS]);
+        // A new box, which exists before the old one goes; not new contents for the old one.
+        drop(std::mem::replace(&mut records[at], Box::new([random.bits(); WORDS])));
     }
     some as u64
 }
@@ -113,8 +114,11 @@ fn regrow(tree: &mut Option<Box<Branch>>, levels: u32, grown: usize, random: &mu
         Some(branch) if levels > 0 => {
             let left = regrow(&mut branch.left, levels - 1, grown, random);
             // The right side is regrown half as often, and stays old beside what is new.
-            let right =
-                if levels % 2 == 0 { regrow(&mut branch.right, levels - 1, grown, random) } else { 0 };
+            let right = if levels.is_multiple_of(2) {
+                regrow(&mut branch.right, levels - 1, grown, random)
+            } else {
+                0
+            };
             left + right
         }
         place => {

@@ -1,9 +1,9 @@
 //! Clients and servers that send each other boxed messages through channels, and share documents by `Arc`.
 //!
-//! Models services of Rust: actors, pools of workers, pipelines. A request is a `Box` with a `String` and a clone of an
-//! `Arc<Document>`; the server drops it and sends a `Box` with a `Vec` back, which the client drops. So nearly every block is
-//! freed by another thread than the one that asked for it, also the document (by whoever drops it last), and the
-//! channel's own blocks. Stresses frees from afar, and threads that sleep in between with blocks in their stores.
+//! Models services of Rust: actors, pools of workers, pipelines. A request is a `Box` with a `String` and a clone of
+//! an `Arc<Document>`; the server drops it and sends a `Box` with a `Vec` back, which the client drops. So nearly every
+//! block is freed by another thread than the one that asked for it, also the document (by whoever drops it last), and
+//! the channel's own blocks. Stresses frees from afar, and threads that sleep in between with blocks in their stores.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};

@@ -1,9 +1,10 @@
 //! A server that parses documents of JSON, changes a field, writes them out, and drops them.
 //!
-//! Models what most services do with their requests. A document of some KB becomes a tree of some hundred strings, vectors and
-//! nodes of maps, a few hundred allocations in a burst that die together a moment later; one in eight is kept in a cache that
-//! all threads share, in place of an older one, which so is mostly dropped by another thread than the one that parsed it.
-//! Stresses bursts, growing of small vectors, the long output buffers between them, and old trees among young ones.
+//! Models what most services do with their requests. A document of some KB becomes a tree of some hundred strings,
+//! vectors and nodes of maps, a few hundred allocations in a burst that die together a moment later; one in eight is
+//! kept in a cache that all threads share, in place of an older one, which so is mostly dropped by another thread than
+//! the one that parsed it. Stresses bursts, growing of small vectors, the long output buffers between them, and old
+//! trees among young ones.
 
 use std::fmt::Write;
 use std::sync::Mutex;

@@ -1,12 +1,12 @@
 //! Strings as keys and values of maps that live on: an index of documents that come and go.
 //!
 //! Models caches, symbol tables, search, sessions: `HashMap<String, Vec<u32>>` from words to documents,
-//! `BTreeMap<u32, Document>` of what is held, oldest dropped first. Unlike `mix` nothing is dropped in bulk: small strings of
-//! 3 to 40 bytes, vectors that grow from 4 elements on and shrink, nodes of B-trees, and now and then the one large table of
-//! the hash map lie beside each other for a long time. Stresses mixed lives, realloc of small vectors, and sized frees.
+//! `BTreeMap<u32, Document>` of what is held, oldest dropped first. Unlike `mix` nothing is dropped in bulk: small
+//! strings of 3 to 40 bytes, vectors that grow from 4 elements on and shrink, nodes of B-trees, and now and then the
+//! one large table of the hash map lie beside each other for a long time. Stresses mixed lives, realloc of small
+//! vectors, and sized frees.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::time::Instant;
 
@@ -42,22 +42,37 @@ struct Index {
     places: Map<String, Vec<u32>>,
 }
 
-/// Some words are frequent and some are rare, as in a language.
-fn word(random: &mut Random, vocabulary: usize) -> String {
-    // From 100 on: a word that every document has would make the time that of moving its list.
-    let number = random.between_log(100, vocabulary.max(100));
-    let mut text = String::new();
-    // The length depends on the number alone, so that the same word comes again.
-    for at in 0..1 + number % 5 {
-        write!(text, "{:x}", number.wrapping_mul(0x9E37_79B9 + at)).expect("a string takes all text");
+/// The words there are: pieces of one random text, so that a word costs a copy and hardly anything else.
+struct Vocabulary {
+    text: String,
+    words: usize,
+}
+
+/// Letters of the text that words are cut from.
+const TEXT: usize = 1 << 14;
+
+/// Letters of the shortest and of the longest word.
+const LENGTHS: (usize, usize) = (3, 40);
+
+impl Vocabulary {
+    fn new(words: usize, random: &mut Random) -> Vocabulary {
+        let text = (0..TEXT).map(|_| (b'a' + random.below(26) as u8) as char).collect();
+        Vocabulary { text, words: words.max(100) }
     }
-    text.truncate(3 + number % 38);
-    text
+
+    /// Some words are frequent and some are rare, as in a language. From 100 on: a word that every document has would
+    /// make the time that of moving its list.
+    fn word(&self, random: &mut Random) -> String {
+        let number = random.between_log(100, self.words);
+        let start = number.wrapping_mul(0x9E37_79B9) % (TEXT - LENGTHS.1);
+        let length = LENGTHS.0 + number % (LENGTHS.1 - LENGTHS.0 + 1);
+        self.text[start..start + length].to_owned()
+    }
 }
 
 impl Index {
-    fn add(&mut self, id: u32, words: usize, vocabulary: usize, random: &mut Random) {
-        let words: Vec<String> = (0..words).map(|_| word(random, vocabulary)).collect();
+    fn add(&mut self, id: u32, words: usize, vocabulary: &Vocabulary, random: &mut Random) {
+        let words: Vec<String> = (0..words).map(|_| vocabulary.word(random)).collect();
         for word in &words {
             match self.places.get_mut(word) {
                 Some(places) => places.push(id),
@@ -103,7 +118,7 @@ impl Workload for Strings {
         let random = &mut Random::new(1);
         let documents = scale.of(u64::from(self.documents)) as u32;
         // About one new word in twenty.
-        let vocabulary = self.live * self.words;
+        let vocabulary = Vocabulary::new(self.live * self.words, random);
         let mut index = Index::default();
         let (mut added, mut dropped, mut found) = (0, 0, 0);
         let start = Instant::now();
@@ -111,10 +126,10 @@ impl Workload for Strings {
             if index.documents.len() >= self.live.max(1) {
                 dropped += index.drop_oldest();
             }
-            index.add(id, self.words, vocabulary, random);
+            index.add(id, self.words, &vocabulary, random);
             added += self.words;
             for _ in 0..4 {
-                found += index.find(&word(random, vocabulary)).len();
+                found += index.find(&vocabulary.word(random)).len();
             }
         }
         let held: usize = index.places.values().map(Vec::len).sum();

@@ -62,7 +62,7 @@ fn power(base: u64, mut exponent: u64, prime: u64) -> u64 {
 impl<'h> Task<'h> {
     /// The base: primes of which the number is a square, since no other one divides what the fraction gives.
     fn new(heap: &'h Heap, number: Number<'h>, wanted: usize) -> Task<'h> {
-        let is_prime = |value: &u32| (2..).take_while(|d| d * d <= *value).all(|d| value % d != 0);
+        let is_prime = |value: &u32| (2..).take_while(|d| d * d <= *value).all(|d| !value.is_multiple_of(d));
         let fits = |prime: &u32| {
             let (prime, rest) = (u64::from(*prime), u64::from(number.divide_small(*prime).1));
             power(rest, (prime - 1) / 2, prime) == 1
