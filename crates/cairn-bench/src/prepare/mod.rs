@@ -216,10 +216,12 @@ impl Workshop<'_> {
         self.build(&self.checkout, package, &self.target, Vec::new(), &log)
     }
 
-    /// The package of a peer. All share one folder for what cargo builds, so that what they have in common is built once.
+    /// The package of a peer. All share one folder for what cargo builds, so that what they have in common is built once; but
+    /// for those with RUSTC_BOOTSTRAP, a variable at whose change common crates are built again, and all that stands on them.
     fn build_peer(&self, name: &str, variables: Vec<(String, String)>) -> anyhow::Result<Vec<Message>> {
         let log = self.products(name).join("log");
-        let target = self.target.join("peers/build");
+        let alone = variables.iter().any(|(variable, _)| variable == "RUSTC_BOOTSTRAP");
+        let target = if alone { self.products(name).join("build") } else { self.target.join("peers/build") };
         self.build(&self.checkout.join("peers"), &format!("peer-{name}"), &target, variables, &log)
     }
 
