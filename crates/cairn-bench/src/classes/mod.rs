@@ -26,7 +26,7 @@ const SCHEMES: [(&str, Scheme); 5] = [
     ("8, 16", Scheme { step: 8, spacing_log2: 4 }),
 ];
 
-/// The options of `cairn-bench classes`.
+/// The options of `cairn bench classes`.
 #[derive(Debug, Args)]
 pub struct Classes {
     /// Where the histograms are, one NAME.txt for each program [default: those in the repository]

@@ -215,7 +215,11 @@ fn both(results: &Results, ours: &str) -> Bar {
             bought.push(format!("{} (memory with time)", load.name));
         }
     }
-    let value = (!results.loads.is_empty()).then(|| (bought.len() as f64, bought.join(", ")));
+    let mut names = bought.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+    if bought.len() > 3 {
+        names += &format!(" and {} more", bought.len() - 3);
+    }
+    let value = (!results.loads.is_empty()).then_some((bought.len() as f64, names));
     Bar::new(3, "loads where one of time and memory is bought with the other", 0.0, value)
 }
 

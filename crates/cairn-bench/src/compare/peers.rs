@@ -115,10 +115,12 @@ impl Choice {
 
     fn prepared(&self) -> anyhow::Result<Found> {
         let known = prepare::names();
-        let only: Vec<String> =
+        let mut only: Vec<String> =
             self.peers.iter().filter(|name| known.contains(&name.as_str())).cloned().collect();
-        // Everything is built if nothing is chosen; if only glibc is chosen, the workloads alone would do, but a call
-        // that prepares nothing can't be told from one that prepares all.
+        // No name at all would build everything. Ours takes seconds, and the workloads come with it.
+        if only.is_empty() && !self.peers.is_empty() {
+            only.push(CAIRN.to_owned());
+        }
         let prepared = prepare::prepare(&prepare::Options { only }, &prepare::Progress::on_stderr())?;
         let found = Found::from(prepared);
         remember(&found);

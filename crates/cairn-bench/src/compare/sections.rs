@@ -1,7 +1,7 @@
 //! The report as a list of sections, which the terminal, the Markdown page and the HTML page all print: one source,
 //! three forms.
 
-use comfy_table::{Table, presets};
+use comfy_table::{CellAlignment, Table, presets};
 
 use super::bars::bars;
 use super::peers::GLIBC;
@@ -23,8 +23,19 @@ pub struct Section {
 }
 
 impl Section {
+    /// A table of numbers.
     fn new(title: impl Into<String>, note: impl Into<String>, table: Table) -> Section {
         Section { title: title.into(), note: note.into(), table: Some(align(table)), lines: Vec::new() }
+    }
+
+    /// A table in which these columns are words, and begin at the left.
+    fn with_words(mut self, columns: &[usize]) -> Section {
+        for (at, column) in self.table.iter_mut().flat_map(|table| table.column_iter_mut().enumerate()) {
+            if columns.contains(&at) {
+                column.set_cell_alignment(CellAlignment::Left);
+            }
+        }
+        self
     }
 }
 
@@ -66,7 +77,7 @@ pub fn allocators_section(results: &Results) -> Section {
         let version = if peer.version.is_empty() { "—" } else { &peer.version };
         table.add_row([&peer.name, version, how]);
     }
-    let mut section = Section::new("Allocators", "", table);
+    let mut section = Section::new("Allocators", "", table).with_words(&[1, 2]);
     section.lines = results.left_out.iter().map(|line| format!("left out: {line}")).collect();
     section
 }
@@ -90,7 +101,8 @@ fn bars_section(results: &Results) -> Option<Section> {
         ]);
     }
     let count = |passed| bars.iter().filter(|bar| bar.passed == passed).count();
-    let mut section = Section::new("The bars", "What Cairn has to reach, and what it reached here.", table);
+    let mut section = Section::new("The bars", "What Cairn has to reach, and what it reached here.", table)
+        .with_words(&[1, 4, 5]);
     let words =
         format!("{} passed, {} failed, {} not measured", count(Some(true)), count(Some(false)), count(None));
     section.lines.push(words);
@@ -212,7 +224,7 @@ fn losses_section(results: &Results) -> Option<Section> {
         "Every load on which {ours} takes more than 1.05 of the best peer's wall or CPU time, or more than 1.15 of the \
          least peak RSS among the fast peers. In doubt: medians and minima disagree."
     );
-    let mut section = Section::new("Losses", note, table);
+    let mut section = Section::new("Losses", note, table).with_words(&[1, 2, 7]);
     if losses.is_empty() {
         section.table = None;
         section.lines.push("none".to_owned());

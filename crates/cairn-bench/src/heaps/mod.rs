@@ -36,7 +36,7 @@ use script::Script;
 
 pub use peers::glibc::serve_if_asked;
 
-/// The options of `cairn-bench heaps`.
+/// The options of `cairn bench heaps`.
 #[derive(Debug, Args)]
 pub struct Heaps {
     /// Traces: .rep files (also .rep.gz), names of recorded ones (--list), or shapes as NAME[,ops=N][,seed=N] [default: all shapes and the recorded traces]
@@ -127,9 +127,9 @@ impl Heaps {
         }
         if let Some(file) = &self.markdown {
             let command: Vec<String> = std::env::args().skip(1).collect();
-            let command = format!("cargo run --release -p cairn-bench -- {}", command.join(" "));
+            let command = format!("cargo run --release -- {}", command.join(" "));
             crate::compare::markdown::write_between(file, &report::markdown(results, &command))?;
-            eprintln!("cairn-bench: the tables are in {}", file.display());
+            eprintln!("cairn: bench: the tables are in {}", file.display());
         }
         Ok(())
     }

@@ -170,13 +170,18 @@ fn body(section: &Section) -> Markup {
 fn table(table: &Table) -> Markup {
     let head: Vec<String> =
         table.header().map(|row| row.cell_iter().map(|cell| cell.content()).collect()).unwrap_or_default();
+    let rows: Vec<Vec<String>> =
+        table.row_iter().map(|row| row.cell_iter().map(|cell| cell.content()).collect()).collect();
+    // A column without a number begins at the left.
+    let is_word = |cell: &String| cell.starts_with(char::is_alphabetic);
+    let of_words = |at: usize| rows.iter().all(|row| row.get(at).is_some_and(is_word));
+    let side = |at: usize| of_words(at).then_some("word");
     html! {
         div.scroll { table {
-            tr { @for cell in &head { th { (cell) } } }
-            @for row in table.row_iter() {
-                @let cells: Vec<String> = row.cell_iter().map(|cell| cell.content()).collect();
-                tr class=[cells.first().filter(|name| Peer::is_ours(name)).map(|_| "ours")] {
-                    @for cell in &cells { td { (cell) } }
+            tr { @for (at, cell) in head.iter().enumerate() { th class=[side(at)] { (cell) } } }
+            @for row in &rows {
+                tr class=[row.first().filter(|name| Peer::is_ours(name)).map(|_| "ours")] {
+                    @for (at, cell) in row.iter().enumerate() { td class=[side(at)] { (cell) } }
                 }
             }
         } }

@@ -132,7 +132,7 @@ pub fn serve_if_asked() -> Option<i32> {
     Some(match serve(words) {
         Ok(()) => 0,
         Err(error) => {
-            eprintln!("cairn-bench: {error:#}");
+            eprintln!("cairn: bench: {error:#}");
             1
         }
     })
