@@ -137,7 +137,7 @@ fn plots(results: &Results, kinds: &[Kind]) -> Markup {
 fn loads(results: &Results, kind: Kind) -> Markup {
     html! {
         h2 id=(anchor(kind)) { "Loads: " (kind.in_words()) }
-        p { "Bars are medians, the thin line goes from the least run to the greatest. Darker: the best peer." }
+        p { "Bars are medians, the thin line goes from the least run to the greatest. The stronger blue is the best peer." }
         div.loads {
             @for load in results.loads.iter().filter(|load| load.kind == kind) {
                 div.card id={ "load-" (load.name) } {
