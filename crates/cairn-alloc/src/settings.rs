@@ -68,7 +68,7 @@ pub static HUGE_PAGES: Setting = Setting::new(
 /// Greatest number of KiB that the bins of one thread may hold.
 pub static THREAD_KIB: Setting = Setting::new(
     "CAIRN_THREAD_KIB",
-    512,
+    2048,
     0,
     1 << 20,
     "KiB of free blocks that one thread may keep for itself",

@@ -78,9 +78,9 @@ const PROCESS_BYTES_MIN: usize = 32 << 20;
 /// and this part of what is committed.
 const PROCESS_SHARE: usize = 16;
 /// The bins of one thread may hold this, divided by the number of threads,
-const CROWD_BYTES: usize = 2 << 20;
+const CROWD_BYTES: usize = 16 << 20;
 /// but at least this (and at most the setting).
-const THREAD_BYTES_MIN: usize = 48 << 10;
+const THREAD_BYTES_MIN: usize = 96 << 10;
 /// Misses between two looks at the clock.
 const MISSES_PER_TICK: usize = 64;
 /// Looks after which an idle bin is closed; one look if the heap has grown since the last.
@@ -240,7 +240,9 @@ impl Heap {
         let committed = region::regions().first().map_or(0, |r| r.committed() << crate::class::GRANULE_LOG2);
         let limit = PROCESS_BYTES_MIN.max(committed / PROCESS_SHARE);
         // Relaxed: a bound, not a lock; a race oversteps it by a block or two.
-        if mine > self.capacity_max() || CAPACITY_BYTES.load(Relaxed) + bytes > limit {
+        // The least share is every thread's, or the late ones would pay for those that took theirs early and wait.
+        let crowded = mine > THREAD_BYTES_MIN && CAPACITY_BYTES.load(Relaxed) + bytes > limit;
+        if crowded || mine > self.capacity_max() {
             return false;
         }
         self.capacity_bytes.store(mine, Relaxed);
