@@ -136,9 +136,9 @@ const RECIPROCAL_SHIFT: u32 = 40;
 /// A slab of large blocks has room for at least this many.
 const SLAB_BLOCKS_MIN: usize = 8;
 /// A bin holds at most this many blocks,
-const BIN_BLOCKS_MAX: usize = 2047;
+const BIN_BLOCKS_MAX: usize = 8191;
 /// and at most this many bytes (but always two blocks).
-const BIN_BYTES_MAX: usize = 64 * 1024;
+const BIN_BYTES_MAX: usize = 256 * 1024;
 
 impl Shape {
     const fn of(class: usize) -> Shape {
