@@ -49,9 +49,8 @@ struct State {
 #[repr(C, align(128))]
 pub struct Center {
     stack: TransferStack,
-    stacked: AtomicUsize,
     /// The lock begins a cache line of its own.
-    _apart: [u64; 6],
+    _apart: [u64; 7],
     lock: Lock,
     state: UnsafeCell<State>,
 }
@@ -99,8 +98,7 @@ impl Center {
     const fn new() -> Self {
         Center {
             stack: TransferStack::new(),
-            stacked: AtomicUsize::new(0),
-            _apart: [0; 6],
+            _apart: [0; 7],
             lock: Lock::new(),
             state: UnsafeCell::new(State {
                 lists: [const { List::new() }; LISTS],
@@ -181,10 +179,7 @@ impl Center {
         let batch = POOL.get(id);
         // SAFETY: between `take` and `push` the batch is ours; blocks.len() <= BATCH_MAX.
         unsafe { Batch::fill(batch, blocks) };
-        // Counted before others can take it, so that the count never falls below zero.
-        self.stacked.fetch_add(blocks.len(), Relaxed);
         if let Err(id) = self.stack.push(&POOL, id, depth_max) {
-            self.stacked.fetch_sub(blocks.len(), Relaxed);
             POOL.give(id);
             return false;
         }
@@ -197,7 +192,6 @@ impl Center {
         let batch = POOL.get(id);
         // SAFETY: between `pop` and `push` or `give` the batch is ours.
         let (taken, left) = unsafe { Batch::drain(batch, out) };
-        self.stacked.fetch_sub(taken, Relaxed);
         if left > 0 {
             // It came from this stack, so there was room for it; if others filled it meanwhile, one more does no harm.
             self.put_back(id);
@@ -218,7 +212,6 @@ impl Center {
             let batch = POOL.get(id);
             // SAFETY: between `pop` and `give` the batch is ours.
             let blocks = unsafe { Batch::blocks(batch) };
-            self.stacked.fetch_sub(blocks.len(), Relaxed);
             self.flush(class, blocks);
             POOL.give(id);
         }
@@ -247,7 +240,7 @@ impl Center {
 
     /// Counts for the statistics: slab bytes, carved blocks, free blocks in slabs, blocks on their way.
     pub fn totals(&self, class: usize) -> Totals {
-        let stacked = self.stacked.load(Relaxed) + shelf::blocks(class);
+        let stacked = self.stack.blocks(&POOL) + shelf::blocks(class);
         self.locked(|state| Totals {
             slabs: state.slabs,
             slab_bytes: state.slabs * usize::from(SHAPES[class].granules) * GRANULE,

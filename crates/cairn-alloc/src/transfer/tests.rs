@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::vec::Vec;
 use std::{ptr, thread};
 
-use super::{BATCH_MAX, BATCHES_MAX, Batch, BatchId, BatchPool, CHUNKS, FIRST_CHUNK, Head, TransferStack};
+use super::{
+    BATCH_MAX, BATCHES_MAX, Batch, BatchId, BatchPool, CHUNKS, FIRST_CHUNK, Head, Ordering, TransferStack,
+};
 
 /// Memory that is never given back, filled with garbage: the pool must not rely on zeros.
 fn leak(bytes: usize) -> *mut u8 {
@@ -171,7 +173,9 @@ fn the_audit_finds_each_kind_of_harm() {
     let cut = |_: &mut Head, top: *mut Batch| unsafe { (*top).next.store(0, Relaxed) };
     assert_eq!(verdict(&cut), "a transfer stack is shorter than its depth");
     // SAFETY: as above.
-    let swell = |_: &mut Head, top: *mut Batch| unsafe { (*top).count.with_mut(|count| *count = 65) };
+    let swell = |_: &mut Head, top: *mut Batch| unsafe {
+        (*top).count.store(BATCH_MAX as u32 + 1, Ordering::Relaxed)
+    };
     assert_eq!(verdict(&swell), "a batch says that it carries more than it can");
 }
 
