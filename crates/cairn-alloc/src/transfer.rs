@@ -6,10 +6,10 @@
 //! ```text
 //!   TransferStack            Batch 7                 Batch 2
 //!   ┌─────────────────┐     ┌──────────────────┐    ┌──────────────────┐
-//!   │ top 7, depth 2, ├────►│ next 2, count 64 ├───►│ next -, count 64 │
-//!   │ version 31      │     │ blocks[64]       │    │ blocks[64]       │
+//!   │ top 7, depth 2, ├────►│ next 2, count 128├───►│ next -, count 128│
+//!   │ version 31      │     │ blocks[128]      │    │ blocks[128]      │
 //!   └─────────────────┘     └──────────────────┘    └──────────────────┘
-//!   BatchPool:  chunks ─► 7 batches, 14 batches, 28 ...; free ─► batches that carry nothing
+//!   BatchPool:  chunks ─► 3 batches, 6 batches, 12 ...; free ─► batches that carry nothing
 //! ```
 //!
 //! Invariants:

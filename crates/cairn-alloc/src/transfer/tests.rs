@@ -89,17 +89,18 @@ fn a_batch_is_filled_and_drained_from_its_end() {
     let pool = BatchPool::new();
     let all: Vec<_> = (1..=BATCH_MAX).map(block).collect();
     let batch = pool.get(take(&pool, &all));
+    const LEFT: usize = BATCH_MAX - 24;
     let mut out = [ptr::null_mut(); BATCH_MAX];
     // SAFETY: taken above and never passed on, in all that follows.
     unsafe {
         assert_eq!(Batch::blocks(batch), all);
-        assert_eq!(Batch::drain(batch, &mut out[..24]), (24, 40));
-        assert_eq!(out[..24], all[40..]);
+        assert_eq!(Batch::drain(batch, &mut out[..24]), (24, LEFT));
+        assert_eq!(out[..24], all[LEFT..]);
         assert!(out[24].is_null(), "nothing is written behind what was asked for");
-        assert_eq!(Batch::blocks(batch), &all[..40]);
-        assert_eq!(Batch::drain(batch, &mut []), (0, 40));
-        assert_eq!(Batch::drain(batch, &mut out), (40, 0));
-        assert_eq!(out[..40], all[..40]);
+        assert_eq!(Batch::blocks(batch), &all[..LEFT]);
+        assert_eq!(Batch::drain(batch, &mut []), (0, LEFT));
+        assert_eq!(Batch::drain(batch, &mut out), (LEFT, 0));
+        assert_eq!(out[..LEFT], all[..LEFT]);
         assert_eq!(Batch::drain(batch, &mut out), (0, 0));
         Batch::fill(batch, &all[..1]);
         assert_eq!(Batch::blocks(batch), &all[..1]);
@@ -133,7 +134,7 @@ fn memory_is_asked_for_late_seldom_and_may_be_missing() {
     addresses.extend(first.iter().map(|&id| pool.get(id).addr()));
     addresses.sort_unstable();
     assert!(addresses.windows(2).all(|pair| pair[1] - pair[0] >= size_of::<Batch>()), "batches overlap");
-    assert_eq!(asked.load(Relaxed), 5, "7 + 14 + 28 + 56 batches are two too few");
+    assert_eq!(asked.load(Relaxed), 6, "3 + 6 + 12 + 24 + 48 batches are ten too few");
 }
 
 #[test]
