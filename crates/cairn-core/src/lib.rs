@@ -12,6 +12,7 @@
 //! | [`audit`] | what the audit of a tree or a list says |
 //! | [`os`] | memory from the operating system, and facts about the machine |
 //! | [`hint`] | asks the compiler to keep an address in a register |
+//! | [`count`] | counts what threads share, in a build that was made for it, and is nothing in all others |
 //! | [`fault`] | one line on stderr, made without allocating, and the end |
 //!
 //! `os` and `fault` are there by the feature `os`; without it a waiting [`lock`] spins, and nothing needs an operating system.
@@ -19,6 +20,7 @@
 
 pub mod audit;
 pub mod avl;
+pub mod count;
 #[cfg(feature = "os")]
 pub mod fault;
 pub mod hint;

@@ -25,10 +25,16 @@
 //! whoever enters next. Nothing else is needed: a failed attempt to enter reads nothing that it relies on, and
 //! the kernel compares the word again, under its own lock, before it puts a thread to sleep.
 //!
+//! # Counting
+//! A lock has a name, [`Place`], which only a build that counts keeps (see [`count`](crate::count)): there a lock is larger.
+//!
 //! # Model
 //! `RUSTFLAGS="--cfg loom" cargo test -p cairn-core --release --test lock_model` runs it through every order of events, with
 //! the kernel's queue replaced by a small model of it. A lost wake-up shows there as a deadlock.
 
+#[cfg(cairn_count)]
+use crate::count;
+use crate::count::Place;
 use crate::sync::{AtomicU32, Ordering, pause};
 
 /// Nobody is inside.
@@ -53,9 +59,11 @@ pub struct Lock {
     word: AtomicU32,
     #[cfg(loom)]
     queue: queue::Queue,
+    #[cfg(cairn_count)]
+    counted: counted::Counted,
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, cairn_count)))]
 const _: () = assert!(size_of::<Lock>() == 4);
 
 impl Default for Lock {
@@ -68,13 +76,36 @@ impl Lock {
     /// A lock that is free.
     #[cfg(not(loom))]
     pub const fn new() -> Self {
-        Self { word: AtomicU32::new(FREE) }
+        Self::named(Place::Other)
+    }
+
+    /// A lock that is free, and what it is called when its entries are counted.
+    #[cfg(not(loom))]
+    pub const fn named(place: Place) -> Self {
+        let _ = place;
+        Self {
+            word: AtomicU32::new(FREE),
+            #[cfg(cairn_count)]
+            counted: counted::Counted::new(place),
+        }
     }
 
     /// A lock that is free.
     #[cfg(loom)]
     pub fn new() -> Self {
-        Self { word: AtomicU32::new(FREE), queue: queue::Queue::new() }
+        Self::named(Place::Other)
+    }
+
+    /// A lock that is free, and what it is called when its entries are counted.
+    #[cfg(loom)]
+    pub fn named(place: Place) -> Self {
+        let _ = place;
+        Self {
+            word: AtomicU32::new(FREE),
+            queue: queue::Queue::new(),
+            #[cfg(cairn_count)]
+            counted: counted::Counted::new(place),
+        }
     }
 
     /// Enters, and waits for that as long as it takes. Each entry needs one [`unlock`](Self::unlock).
@@ -91,7 +122,12 @@ impl Lock {
     #[inline]
     #[must_use = "the lock may be held by another thread"]
     pub fn try_lock(&self) -> bool {
-        self.word.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        self.touch();
+        let entered = self.word.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        if entered {
+            self.count_entry();
+        }
+        entered
     }
 
     /// Leaves, and wakes one of the threads that sleep.
@@ -101,6 +137,9 @@ impl Lock {
     /// since.
     #[inline]
     pub unsafe fn unlock(&self) {
+        #[cfg(cairn_count)]
+        self.counted.left();
+        self.touch();
         if self.word.swap(FREE, Ordering::Release) == WAITED {
             self.wake_slow();
         }
@@ -126,6 +165,8 @@ impl Lock {
     /// Waits for a lock that was not free a moment ago.
     #[cold]
     fn lock_slow(&self) {
+        #[cfg(cairn_count)]
+        self.counted.waited();
         for _ in 0..SPINS_MAX {
             match self.word.load(Ordering::Relaxed) {
                 FREE if self.try_lock() => return,
@@ -134,9 +175,26 @@ impl Lock {
                 _ => pause(),
             }
         }
+        self.touch();
         while self.word.swap(WAITED, Ordering::Acquire) != FREE {
             self.sleep_while_waited();
+            self.touch();
         }
+        self.count_entry();
+    }
+
+    /// Counts an indivisible operation on the word.
+    #[inline(always)]
+    fn touch(&self) {
+        #[cfg(cairn_count)]
+        count::atomic(self.counted.place(), &self.word);
+    }
+
+    /// Counts an entry, of this thread and just now.
+    #[inline(always)]
+    fn count_entry(&self) {
+        #[cfg(cairn_count)]
+        self.counted.entered();
     }
 
     /// Wakes one thread that sleeps.
@@ -173,6 +231,44 @@ impl Drop for Guard<'_> {
     }
 }
 
+/// What a lock keeps in a build that counts.
+#[cfg(cairn_count)]
+mod counted {
+    use crate::count::{self, Place};
+    use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    /// The name of a lock, and when the one who is inside entered.
+    #[derive(Debug)]
+    pub(super) struct Counted {
+        place: Place,
+        since: AtomicUsize,
+    }
+
+    impl Counted {
+        pub(super) const fn new(place: Place) -> Self {
+            Self { place, since: AtomicUsize::new(0) }
+        }
+
+        pub(super) fn place(&self) -> Place {
+            self.place
+        }
+
+        /// Called inside.
+        pub(super) fn entered(&self) {
+            self.since.store(count::entered(self.place), Relaxed);
+        }
+
+        pub(super) fn waited(&self) {
+            count::waited(self.place);
+        }
+
+        /// Called inside.
+        pub(super) fn left(&self) {
+            count::left(self.place, self.since.load(Relaxed));
+        }
+    }
+}
+
 /// The kernel's queue of sleeping threads.
 #[cfg(all(not(loom), feature = "os", any(target_os = "linux", target_os = "android")))]
 mod queue {
@@ -193,6 +289,7 @@ mod queue {
     /// The result is of no use: a sleeper looks at the word again whatever woke it, and a wake-up that finds nobody
     /// is none the worse.
     fn futex(word: &AtomicU32, operation: libc::c_int, argument: u32) {
+        crate::count::call(crate::count::Call::Futex);
         // SAFETY: always callable; it gives the address of this thread's own errno, valid while the thread lives.
         let errno = unsafe {
             #[cfg(target_os = "linux")]

@@ -8,6 +8,8 @@ mod huge;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use crate::count::{self, Call};
+
 pub use huge::{HUGE_PAGE, forbid_huge, huge_pages_allowed, populate_huge};
 
 /// Restores errno when dropped.
@@ -98,6 +100,7 @@ pub fn now_us() -> u64 {
 fn map(bytes: usize, protection: libc::c_int) -> Option<NonNull<u8>> {
     let _errno = KeepErrno::new();
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    count::call(Call::Mmap);
     // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches nothing that exists.
     let at = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0) };
     if at == libc::MAP_FAILED { None } else { NonNull::new(at.cast()) }
@@ -119,6 +122,7 @@ pub fn map_zeroed(bytes: usize) -> Option<NonNull<u8>> {
 /// The range was mapped by this module and nobody uses it any more.
 pub unsafe fn unmap(at: *mut u8, bytes: usize) {
     let _errno = KeepErrno::new();
+    count::call(Call::Munmap);
     // SAFETY: the caller owns the range.
     unsafe { libc::munmap(at.cast(), bytes) };
 }
@@ -130,6 +134,7 @@ pub unsafe fn unmap(at: *mut u8, bytes: usize) {
 /// The range is page-aligned and lies in a reservation of the caller.
 pub unsafe fn commit(at: *mut u8, bytes: usize) -> bool {
     let _errno = KeepErrno::new();
+    count::call(Call::Mprotect);
     // SAFETY: the caller owns the range; more rights harm nobody.
     unsafe { libc::mprotect(at.cast(), bytes, libc::PROT_READ | libc::PROT_WRITE) == 0 }
 }
@@ -170,6 +175,7 @@ pub unsafe fn purge(at: *mut u8, bytes: usize) -> bool {
 /// # Safety
 /// As for [`purge`].
 unsafe fn advise_unneeded(at: *mut u8, bytes: usize) -> bool {
+    count::call(Call::Madvise);
     // SAFETY: the caller's contract.
     unsafe { libc::madvise(at.cast(), bytes, libc::MADV_DONTNEED) == 0 }
 }
@@ -179,6 +185,7 @@ unsafe fn advise_unneeded(at: *mut u8, bytes: usize) -> bool {
 unsafe fn map_over(at: *mut u8, bytes: usize) -> bool {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
     let protection = libc::PROT_READ | libc::PROT_WRITE;
+    count::call(Call::Mmap);
     // SAFETY: the caller's contract: what is replaced is its own.
     unsafe { libc::mmap(at.cast(), bytes, protection, flags, -1, 0) != libc::MAP_FAILED }
 }
@@ -218,6 +225,7 @@ pub unsafe fn lower_break(bytes: usize) -> bool {
 /// The range is page-aligned and mapped.
 pub unsafe fn resident(at: *const u8, pages: &mut [u8]) -> bool {
     let _errno = KeepErrno::new();
+    count::call(Call::Mincore);
     // SAFETY: the kernel writes one byte a page.
     unsafe { libc::mincore(at.cast_mut().cast(), pages.len() * page_size(), pages.as_mut_ptr()) == 0 }
 }
@@ -231,6 +239,7 @@ pub unsafe fn is_one_mapping(at: *mut u8, bytes: usize) -> bool {
     let _errno = KeepErrno::new();
     // SAFETY: without MREMAP_MAYMOVE nothing moves, and growing is impossible, says the caller.
     unsafe {
+        count::call(Call::Mremap);
         let got = libc::mremap(at.cast(), bytes, bytes + page_size(), 0);
         got == libc::MAP_FAILED && *libc::__errno_location() != libc::EFAULT
     }
@@ -262,6 +271,7 @@ pub enum Move {
 pub unsafe fn move_mapping(from: *mut u8, from_bytes: usize, to: *mut u8, to_bytes: usize) -> Move {
     let _errno = KeepErrno::new();
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    count::call(Call::Mremap);
     // SAFETY: the caller owns both ranges; MREMAP_FIXED replaces only `to`.
     let moved = unsafe { libc::mremap(from.cast(), from_bytes, to_bytes, flags, to.cast::<libc::c_void>()) };
     if moved == libc::MAP_FAILED {
@@ -274,9 +284,11 @@ pub unsafe fn move_mapping(from: *mut u8, from_bytes: usize, to: *mut u8, to_byt
 fn map_vacant(at: *mut u8, bytes: usize) -> bool {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
     let protection = libc::PROT_READ | libc::PROT_WRITE;
+    count::call(Call::Mmap);
     // SAFETY: with this flag the kernel replaces nothing. Before Linux 4.17 it takes the address as a wish only.
     let got = unsafe { libc::mmap(at.cast(), bytes, protection, flags, -1, 0) };
     if got != libc::MAP_FAILED && got != at.cast() {
+        count::call(Call::Munmap);
         // SAFETY: the mapping was just made, elsewhere.
         unsafe { libc::munmap(got, bytes) };
     }
