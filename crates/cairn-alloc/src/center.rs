@@ -16,6 +16,7 @@ use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use cairn_core::count::Place;
 use cairn_core::list::{Links, List};
 use cairn_core::lock::Lock;
 
@@ -99,7 +100,7 @@ impl Center {
         Center {
             stack: TransferStack::new(),
             _apart: [0; 7],
-            lock: Lock::new(),
+            lock: Lock::named(Place::Class),
             state: UnsafeCell::new(State {
                 lists: [const { List::new() }; LISTS],
                 slabs: 0,

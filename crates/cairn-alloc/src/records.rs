@@ -6,6 +6,7 @@
 use core::cell::UnsafeCell;
 use core::ptr;
 
+use cairn_core::count::Place;
 use cairn_core::lock::Lock;
 
 use crate::class::GRANULE;
@@ -31,7 +32,7 @@ struct Records {
 unsafe impl Sync for Records {}
 
 static RECORDS: Records = Records {
-    lock: Lock::new(),
+    lock: Lock::named(Place::Records),
     state: UnsafeCell::new(State {
         lists: [ptr::null_mut(); SIZES],
         next: ptr::null_mut(),

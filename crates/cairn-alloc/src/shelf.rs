@@ -19,6 +19,7 @@
 use core::cell::UnsafeCell;
 use core::ptr;
 
+use cairn_core::count::Place;
 use cairn_core::lock::Lock;
 
 use crate::center;
@@ -141,7 +142,8 @@ fn row_max(class: usize) -> usize {
 impl Shelf {
     const fn new() -> Self {
         let row = Row { slots: ptr::null_mut(), len: 0, least: 0 };
-        Shelf { lock: Lock::new(), state: UnsafeCell::new(State { bytes: 0, rows: [row; CLASS_COUNT] }) }
+        let state = State { bytes: 0, rows: [row; CLASS_COUNT] };
+        Shelf { lock: Lock::named(Place::Shelf), state: UnsafeCell::new(state) }
     }
 
     fn locked<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {

@@ -19,6 +19,7 @@
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
 
+use cairn_core::count::{self, Place};
 use cairn_core::hint;
 use cairn_core::lock::Lock;
 
@@ -65,7 +66,7 @@ pub struct Heap {
 /// All heaps, newest first.
 static REGISTRY: AtomicPtr<Heap> = AtomicPtr::new(ptr::null_mut());
 /// Births, one at a time.
-static BIRTH: Lock = Lock::new();
+static BIRTH: Lock = Lock::named(Place::Birth);
 /// Bytes that all bins of all threads may hold.
 static CAPACITY_BYTES: AtomicUsize = AtomicUsize::new(0);
 /// Heaps that are taken.
@@ -246,6 +247,7 @@ impl Heap {
             return false;
         }
         self.capacity_bytes.store(mine, Relaxed);
+        count::atomic(Place::Capacity, &CAPACITY_BYTES);
         CAPACITY_BYTES.fetch_add(bytes, Relaxed);
         true
     }
@@ -258,6 +260,7 @@ impl Heap {
 
     fn discharge(&self, bytes: usize) {
         self.capacity_bytes.store(self.capacity_bytes.load(Relaxed) - bytes, Relaxed);
+        count::atomic(Place::Capacity, &CAPACITY_BYTES);
         CAPACITY_BYTES.fetch_sub(bytes, Relaxed);
     }
 
@@ -321,6 +324,7 @@ fn birth() -> Option<&'static Heap> {
         let _held = BIRTH.hold();
         fork::register();
         let heap = free_heap().or_else(make_heap);
+        count::atomic(Place::Threads, &THREADS);
         THREADS.fetch_add(usize::from(heap.is_some()), Relaxed);
         heap
     };
@@ -347,7 +351,10 @@ fn birth() -> Option<&'static Heap> {
 
 /// A heap that a thread has left.
 fn free_heap() -> Option<&'static Heap> {
-    heaps().find(|heap| heap.taken.compare_exchange(false, true, Acquire, Relaxed).is_ok())
+    heaps().find(|heap| {
+        count::atomic(Place::Heaps, &heap.taken);
+        heap.taken.compare_exchange(false, true, Acquire, Relaxed).is_ok()
+    })
 }
 
 /// A new heap, in the registry. Under the birth lock.
@@ -408,6 +415,7 @@ extern "C" fn on_exit(heap: *mut libc::c_void) {
 
 fn leave(heap: &Heap) {
     heap.close_all();
+    count::atomic(Place::Threads, &THREADS);
     if THREADS.fetch_sub(1, Relaxed) <= 2 {
         // Nobody is left to take what waits in the stacks, or one who is better served by the slabs.
         center::settle_all();

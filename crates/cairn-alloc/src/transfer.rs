@@ -49,6 +49,7 @@
 use core::mem::MaybeUninit;
 use core::ptr;
 
+use cairn_core::count::{self, Place};
 use cairn_core::lock::Lock;
 use cairn_core::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, UnsafeCell};
 
@@ -201,7 +202,7 @@ impl BatchPool {
             chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS],
             free: TransferStack::new(),
             carved: AtomicU32::new(0),
-            growth: Lock::new(),
+            growth: Lock::named(Place::Pool),
         }
     }
 
@@ -212,7 +213,7 @@ impl BatchPool {
             chunks: core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
             free: TransferStack::new(),
             carved: AtomicU32::new(0),
-            growth: Lock::new(),
+            growth: Lock::named(Place::Pool),
         }
     }
 
@@ -257,6 +258,7 @@ impl BatchPool {
             if batches.is_null() {
                 batches = self.grow(chunk, &mut source)?;
             }
+            count::atomic(Place::Pool, &self.carved);
             let claim =
                 self.carved.compare_exchange(number, number + 1, Ordering::Relaxed, Ordering::Relaxed);
             if claim.is_err() {
@@ -342,6 +344,7 @@ impl TransferStack {
             let next = unsafe { &(*pool.get(batch)).next }.load(Ordering::Relaxed);
             let popped = head.popped(next.checked_sub(1)).word();
             // Relaxed on success: the order was had from the load that gave `word`. On failure that is this one.
+            self.count(pool);
             match self.head.compare_exchange_weak(word, popped, Ordering::Relaxed, Ordering::Acquire) {
                 Ok(_) => return Some(batch),
                 Err(now) => word = now,
@@ -398,6 +401,13 @@ impl TransferStack {
         })
     }
 
+    /// Counts an indivisible operation on the head: of a class's stack, or of the pool's.
+    #[inline(always)]
+    fn count(&self, pool: &BatchPool) {
+        let place = if ptr::eq(self, &pool.free) { Place::Pool } else { Place::Stack };
+        count::atomic(place, &self.head);
+    }
+
     /// Pushes, if the depth is below the limit or there is none.
     #[inline]
     fn push_below(&self, pool: &BatchPool, batch: BatchId, depth_max: Option<u8>) -> Result<(), BatchId> {
@@ -412,6 +422,7 @@ impl TransferStack {
             next.store(head.top.map_or(0, |top| top + 1), Ordering::Relaxed);
             // Release: what the caller wrote into the batch, `next` included, goes with it.
             let pushed = head.pushed(batch.0).word();
+            self.count(pool);
             match self.head.compare_exchange_weak(word, pushed, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return Ok(()),
                 Err(now) => word = now,
