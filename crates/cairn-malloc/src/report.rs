@@ -8,6 +8,9 @@
 //! The last line is `end`; without it the report is not whole. `cairn run --stats` reads it.
 //!
 //! A program that ends by `_exit` or by a signal writes no report.
+//!
+//! A build that counts (`--cfg cairn_count`, see [`cairn_core::count`]) ends with one more line on stderr, for `cairn bench
+//! atomics`.
 
 use crate::text::{Sink, Text};
 use cairn_alloc::engine;
@@ -39,10 +42,14 @@ pub fn at_exit(wish: &[u8], parent: c_int) {
         PATH.store(absolute(wish), Relaxed);
         return;
     }
-    // A copy, because well-behaved programs close stderr in an exit handler; above the numbers that shells
-    // use. SAFETY: fcntl makes a new descriptor and touches no other.
+    DESCRIPTOR.store(copy_of_stderr(), Relaxed);
+}
+
+/// A copy, because well-behaved programs close stderr in an exit handler; above the numbers that shells use.
+fn copy_of_stderr() -> c_int {
+    // SAFETY: fcntl makes a new descriptor and touches no other.
     let copy = unsafe { libc::fcntl(libc::STDERR_FILENO, libc::F_DUPFD_CLOEXEC, 100) };
-    DESCRIPTOR.store(if copy < 0 { libc::STDERR_FILENO } else { copy }, Relaxed);
+    if copy < 0 { libc::STDERR_FILENO } else { copy }
 }
 
 /// A copy of the path that stays valid when the working directory changes; null, after a warning, if that
@@ -74,6 +81,8 @@ fn absolute(path: &[u8]) -> *mut c_char {
 
 /// The end of the process (or `dlclose`): after the handlers of `atexit`.
 extern "C" fn end() {
+    #[cfg(cairn_count)]
+    counts(&mut Text::to(Sink::Descriptor(COUNTS_TO.load(Relaxed))));
     let descriptor = DESCRIPTOR.load(Relaxed);
     let path = PATH.load(Relaxed);
     if descriptor < 0 && path.is_null() {
@@ -182,4 +191,37 @@ fn machine(text: &mut Text, heap: &Statistics) {
         text.words("\n");
     }
     text.words("end\n");
+}
+
+/// Where the counts go at exit.
+#[cfg(cairn_count)]
+static COUNTS_TO: AtomicI32 = AtomicI32::new(libc::STDERR_FILENO);
+
+/// The process begins; its counts will be written at exit.
+#[cfg(cairn_count)]
+pub fn counts_at_exit() {
+    COUNTS_TO.store(copy_of_stderr(), Relaxed);
+}
+
+/// Writes what was counted, as one line of JSON: of each place the indivisible operations, those on its hottest line, entries
+/// into locks, those that waited, nanoseconds inside; of each system call how often; and what a reading of the clock takes.
+#[cfg(cairn_count)]
+fn counts(text: &mut Text) {
+    use cairn_core::count::{self, Call, Place};
+    text.words("{\"cairn_count\":{\"places\":{");
+    for place in Place::ALL {
+        let counts = count::of(place);
+        let between = if place == Place::ALL[0] { "\"" } else { ",\"" };
+        text.words(between).words(place.name()).words("\":[").number(counts.atomics);
+        for number in [counts.hottest, counts.entered, counts.waited, counts.held_ns] {
+            text.words(",").number(number);
+        }
+        text.words("]");
+    }
+    text.words("},\"calls\":{");
+    for call in Call::ALL {
+        let between = if call == Call::ALL[0] { "\"" } else { ",\"" };
+        text.words(between).words(call.name()).words("\":").number(count::of_call(call));
+    }
+    text.words("},\"clock_ns\":").number(count::clock_ns()).words("}}\n");
 }

@@ -50,6 +50,8 @@ extern "C" fn start(_: c_int, _: *const *const c_char, _: *const *const c_char) 
 /// # Safety
 /// `environment` is null or an array of C strings that ends with null.
 unsafe fn read(mut environment: *const *const c_char) {
+    #[cfg(cairn_count)]
+    report::counts_at_exit();
     let mut mine = Mine { stats: b"", parent: 0 };
     if environment.is_null() {
         return;
