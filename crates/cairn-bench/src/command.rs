@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::{classes, compare, count, heaps, prepare};
+use crate::{atomics, classes, compare, count, heaps, prepare};
 
 /// The options of `cairn bench`: without a further word, the comparison.
 #[derive(Debug, Args)]
@@ -35,6 +35,8 @@ enum Tool {
     Report(compare::report::Report),
     /// Count instructions per operation under valgrind, where time is too noisy
     Count(count::Count),
+    /// Count what threads share: atomics, locks and system calls per thousand operations, and which line is full first
+    Atomics(atomics::Atomics),
     /// What other size classes would cost real programs, from recorded histograms
     Classes(classes::Classes),
     /// Utilisation and time of Cairn's classic heaps and other no_std heaps, on traces
@@ -53,6 +55,7 @@ impl Bench {
             Some(Tool::List(options)) => options.run(),
             Some(Tool::Report(options)) => options.run(),
             Some(Tool::Count(options)) => options.run(),
+            Some(Tool::Atomics(options)) => options.run(),
             Some(Tool::Classes(options)) => options.run(),
             Some(Tool::Heaps(options)) => options.run(),
         }

@@ -15,6 +15,7 @@
 //! ```
 //! Nothing that is measured runs in this process, so it may use whatever libraries it likes.
 
+pub mod atomics;
 pub mod classes;
 pub mod command;
 pub mod compare;

@@ -62,13 +62,13 @@ pub fn measure(load: &Load, peer: &Peer, plan: &Plan) -> anyhow::Result<Measured
 }
 
 /// The report is the first line, the rest is the program's.
-fn split(output: &[u8]) -> anyhow::Result<(Report, &[u8])> {
+pub(crate) fn split(output: &[u8]) -> anyhow::Result<(Report, &[u8])> {
     let end = output.iter().position(|&byte| byte == b'\n').context("it printed no line")?;
     Ok((serde_json::from_slice(&output[..end])?, &output[end + 1..]))
 }
 
 /// What went wrong, in words; nothing if all is well.
-fn failure(report: &Report, complaint: &str, library: Option<&Path>) -> Option<String> {
+pub(crate) fn failure(report: &Report, complaint: &str, library: Option<&Path>) -> Option<String> {
     // The dynamic loader goes on without the library, and glibc would be measured under a wrong name.
     if library.is_some() && complaint.contains("cannot be preloaded") {
         return Some("the dynamic loader can't preload it".to_owned());

@@ -75,7 +75,7 @@ pub struct Compare {
     outputs: report::Outputs,
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub(crate) fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value > 0.0 && value.is_finite() => Ok(value),
         _ => Err("must be a number above zero, such as 0.5".to_owned()),

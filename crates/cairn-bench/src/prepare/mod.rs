@@ -77,6 +77,8 @@ pub struct Prepared {
 
 /// Cairn's own name.
 const CAIRN: &str = "cairn";
+/// The package of its shared object.
+const LIBRARY: &str = "cairn-malloc";
 /// The name of the one that comes from Debian, its files, and the packages that have had it.
 const GPERFTOOLS: &str = "gperftools";
 const GPERFTOOLS_FILE: &str = "libtcmalloc_minimal.so.4";
@@ -127,6 +129,45 @@ pub fn prepare(options: &Options, progress: &Progress) -> anyhow::Result<Prepare
     Ok(prepared)
 }
 
+/// What is needed to count what threads share.
+#[derive(Clone, Debug)]
+pub struct Counting {
+    /// The workloads on the C functions, and the launcher.
+    pub workload: PathBuf,
+    /// Cairn's shared object as it ships,
+    pub plain: PathBuf,
+    /// and one that counts (`--cfg cairn_count`).
+    pub counting: PathBuf,
+}
+
+/// Builds Cairn twice, as it ships and so that it counts.
+///
+/// # Errors
+/// If there is no checkout, or something doesn't build.
+pub fn counting(progress: &Progress) -> anyhow::Result<Counting> {
+    let workshop = Workshop::open(progress)?;
+    let workload = workshop.workload()?;
+    let plain = shared_object(&workshop.build_own(LIBRARY)?)?;
+    let products = workshop.products("cairn-count");
+    let flags = std::env::var("RUSTFLAGS").unwrap_or_default() + " --cfg cairn_count";
+    let variables = vec![("RUSTFLAGS".to_owned(), flags)];
+    let (build, log) = (products.join("build"), products.join("log"));
+    let counting = shared_object(&workshop.build(&workshop.checkout, LIBRARY, &build, variables, &log)?)?;
+    for library in [&plain, &counting] {
+        check_that_it_serves(library, &workload, &[]).with_context(|| library.display().to_string())?;
+    }
+    progress.finish();
+    Ok(Counting { workload, plain, counting })
+}
+
+/// Cairn's shared object among what a build of [`LIBRARY`] made.
+fn shared_object(messages: &[Message]) -> anyhow::Result<PathBuf> {
+    files_of(messages, LIBRARY)
+        .find(|file| file.extension().is_some_and(|ending| ending == "so"))
+        .cloned()
+        .context("cargo names no libcairn.so")
+}
+
 /// The folders that things are built from and into.
 struct Workshop<'a> {
     checkout: PathBuf,
@@ -153,15 +194,12 @@ impl Workshop<'_> {
     }
 
     fn cairn(&self, workload: &Path) -> anyhow::Result<Ready> {
-        let messages = self.build_own("cairn-malloc")?;
-        let built = files_of(&messages, "cairn-malloc")
-            .find(|file| file.extension().is_some_and(|ending| ending == "so"))
-            .context("cargo names no libcairn.so")?;
+        let built = shared_object(&self.build_own(LIBRARY)?)?;
         let products = self.products(CAIRN);
         let library = products.join("libcairn.so");
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let messages = self.build_peer(CAIRN, Vec::new())?;
-        place(built, &library)?;
+        place(&built, &library)?;
         check_that_it_serves(&library, workload, &[])
             .map_err(|error| anyhow!("{}: {error:#}", library.display()))?;
         let rust_workload = Some(self.place_workload(CAIRN, &messages)?);
