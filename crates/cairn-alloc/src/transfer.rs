@@ -202,7 +202,7 @@ impl BatchPool {
             chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS],
             free: TransferStack::new(),
             carved: AtomicU32::new(0),
-            growth: Lock::named(Place::Pool),
+            growth: Lock::new(),
         }
     }
 
@@ -213,7 +213,7 @@ impl BatchPool {
             chunks: core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
             free: TransferStack::new(),
             carved: AtomicU32::new(0),
-            growth: Lock::named(Place::Pool),
+            growth: Lock::new(),
         }
     }
 
