@@ -41,9 +41,9 @@ pub struct Atomics {
     /// Multiply the operations of each load by this; counts per operation hardly depend on it
     #[arg(long, default_value_t = 0.2, value_parser = positive)]
     scale: f64,
-    /// Instead of the loads with 16 threads, the same with so many, and no others
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(2..))]
-    threads: Option<u32>,
+    /// Also the loads of 16 threads with other numbers of them, whatever this machine has of CPUs
+    #[arg(long, value_name = "NUMBER,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(2..))]
+    threads: Vec<u32>,
     /// One JSON document instead of tables
     #[arg(long)]
     json: bool,
@@ -98,20 +98,20 @@ impl Atomics {
     fn loads(&self) -> Vec<Load> {
         let wanted =
             |name: &str| self.only.is_empty() || self.only.iter().any(|word| name.contains(word.as_str()));
-        let shared = patterns(self.scale).into_iter().filter(|load| load.kind == Kind::ManyThreads);
-        let loads = match self.threads {
-            None => shared.collect::<Vec<_>>(),
-            Some(threads) => shared.filter_map(|load| with_threads(load, threads)).collect(),
-        };
-        loads.into_iter().filter(|load| wanted(&load.name)).collect()
+        let shared = || patterns(self.scale).into_iter().filter(|load| load.kind == Kind::ManyThreads);
+        let more = self
+            .threads
+            .iter()
+            .flat_map(|&threads| shared().filter_map(move |load| with_threads(load, threads)));
+        shared().chain(more).filter(|load| wanted(&load.name)).collect()
     }
 
     fn page(&self, done: &[Counted], failed: &[String]) -> String {
-        let threads = self.threads.map_or(String::new(), |threads| format!(" --threads {threads}"));
+        let command: Vec<String> = std::env::args().skip(1).collect();
         let mut page = format!(
-            "Machine: {}. Command: `cairn bench atomics --scale {}{threads}`.\n{}",
+            "Machine: {}. Command: `cairn {}`.\n{}",
             machine(),
-            self.scale,
+            command.join(" "),
             tables::markdown(done)
         );
         failed.iter().for_each(|line| page += &format!("\nLeft out: {line}\n"));
