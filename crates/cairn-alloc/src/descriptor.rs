@@ -120,6 +120,8 @@ pub struct LargeBody {
     pub bytes: usize,
     /// It was allocated to read as zero, so perhaps only a part of it was ever touched.
     pub zeroed: bool,
+    /// The kernel may give its span huge pages.
+    pub huge: bool,
 }
 
 const _: () = assert!(core::mem::size_of::<Descriptor>() == 64);

@@ -17,22 +17,28 @@ use cairn_core::os::{self, Move};
 use crate::class::GRANULE;
 use crate::descriptor::{Body, Kind, LargeBody};
 use crate::fault;
+use crate::pages::huge::Filled;
 use crate::pages::{self, Prefer};
 use crate::region::{self, Place};
 
 /// From this many bytes on, moving page-table entries is cheaper than copying into fresh pages: some 2 µs a call against
 /// 0.3 µs and more a page.
 const MOVE_MIN: usize = 128 * 1024;
-/// Each move leaves a mapping of its own behind, which the kernel can't join with its neighbours, and a process may have
-/// 65,530. So after this many moves only blocks [`MOVE_STEP`] times larger are moved, after [`MOVE_STEP`] times
-/// as many moves only blocks that are larger by that again, and so on: at most a few thousand mappings in all.
-const MOVES_MAX: usize = 1024;
+/// Each move leaves a mapping of its own behind, which the kernel often can't join with its neighbours, and a process may
+/// have 65,530. So after this many moves only blocks [`MOVE_STEP`] times larger are moved, after [`MOVE_STEP`] times
+/// as many moves only blocks that are larger by that again, and so on: some thousand mappings in all (three for each eight moves were seen).
+const MOVES_MAX: usize = 8192;
 const MOVE_STEP: usize = 4;
 /// So many moves that no block is large enough for another one.
 const NEVER: usize = usize::MAX / 2;
 
 /// From this many bytes on, a zeroed block is looked at when it is freed.
 const SPARSE_MIN: usize = 1 << 20;
+
+/// A block up to this many bytes is likely to be written from end to end.
+const FILLED_MAX: usize = 256 * 1024;
+/// From this many bytes on, a block may get huge pages of its own.
+const HUGE_MIN: usize = 16 << 20;
 
 /// Blocks moved so far.
 static MOVES: AtomicUsize = AtomicUsize::new(0);
@@ -68,10 +74,14 @@ impl Block {
         unsafe { (*self.0.region.descriptor(self.0.granule)).body.large.zeroed }
     }
 
-    fn set(self, bytes: usize, zeroed: bool) {
-        let body = Body { large: LargeBody { bytes, zeroed } };
+    fn huge(self) -> bool {
         // SAFETY: as in `bytes`.
-        unsafe { (*self.0.region.descriptor(self.0.granule)).body = body }
+        unsafe { (*self.0.region.descriptor(self.0.granule)).body.large.huge }
+    }
+
+    fn set(self, body: LargeBody) {
+        // SAFETY: as in `bytes`.
+        unsafe { (*self.0.region.descriptor(self.0.granule)).body = Body { large: body } }
     }
 
     fn span_bytes(self) -> usize {
@@ -85,7 +95,7 @@ impl Block {
     /// Sets the usable bytes and counts the change.
     fn resize(self, bytes: usize) {
         BYTES.fetch_add(bytes.wrapping_sub(self.bytes()), Relaxed);
-        self.set(bytes, self.zeroed());
+        self.set(LargeBody { bytes, zeroed: self.zeroed(), huge: self.huge() });
     }
 }
 
@@ -97,12 +107,55 @@ fn whole_pages(size: usize) -> Option<usize> {
 /// Allocates `size` bytes at a multiple of `align` in a span of its own; null if memory is short. With `zeroed` it reads as
 /// zero: only what was used before is cleared.
 pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
-    let Some(block) = make(size, size, align, Prefer::Dirty) else { return core::ptr::null_mut() };
+    // Who asks for zeros may well leave most of them alone.
+    let prefer = if !zeroed && size <= FILLED_MAX { Prefer::Filled } else { Prefer::Dirty };
+    let align = if !zeroed && size >= HUGE_MIN { align.max(os::HUGE_PAGE) } else { align };
+    let Some(block) = make(size, size, align, prefer) else { return core::ptr::null_mut() };
     if zeroed {
         pages::zero_dirty(block.0, block.bytes());
-        block.set(block.bytes(), true);
+        block.set(LargeBody { bytes: block.bytes(), zeroed: true, huge: false });
+    } else if size >= HUGE_MIN {
+        favour_huge(block, 0, os::HUGE_PAGE);
     }
     block.address()
+}
+
+/// Gives a block huge pages for `bytes` bytes from `from` on, as long as they come quickly, and lets the kernel give it some for the
+/// rest, as it is touched, if all of them did and those before too.
+fn favour_huge(block: Block, from: usize, bytes: usize) {
+    let at = block.address();
+    let first = (at.addr() + from).next_multiple_of(os::HUGE_PAGE);
+    let end = (at.addr() + (from + bytes).min(block.bytes())) / os::HUGE_PAGE * os::HUGE_PAGE;
+    // Further regions have what the system gives by default.
+    let in_first = core::ptr::eq(block.0.region, &region::regions()[0]);
+    if first >= end || !in_first || pages::is_all_dirty(block.0) || !pages::wants_huge() {
+        return;
+    }
+    pages::huge::forbid_elsewhere(block.0.region);
+    // SAFETY: the span is ours.
+    unsafe { os::allow_huge(at, block.span_bytes()) };
+    block.set(LargeBody { bytes: block.bytes(), zeroed: block.zeroed(), huge: true });
+    let mut reliable = false;
+    for address in (first..end).step_by(os::HUGE_PAGE) {
+        // SAFETY: the huge page lies in the block.
+        let filled = unsafe { pages::huge::timed(at.with_addr(address)) };
+        reliable = pages::tried_huge(filled);
+        if filled != Filled::Quickly {
+            break;
+        }
+    }
+    if !reliable {
+        forbid_huge(block);
+    }
+}
+
+/// From here on the block's span gets small pages, as all others do.
+fn forbid_huge(block: Block) {
+    if block.huge() {
+        // SAFETY: the span is ours.
+        unsafe { os::forbid_huge(block.address(), block.span_bytes()) };
+        block.set(LargeBody { bytes: block.bytes(), zeroed: block.zeroed(), huge: false });
+    }
 }
 
 /// A block of `size` bytes in a span of `room` bytes.
@@ -111,7 +164,7 @@ fn make(size: usize, room: usize, align: usize, prefer: Prefer) -> Option<Block>
     let place =
         pages::allocate(room.max(bytes).div_ceil(GRANULE), align.div_ceil(GRANULE), Kind::Large, prefer)?;
     let block = Block(place);
-    block.set(bytes, false);
+    block.set(LargeBody { bytes, zeroed: false, huge: false });
     BLOCKS.fetch_add(1, Relaxed);
     BYTES.fetch_add(bytes, Relaxed);
     Some(block)
@@ -169,7 +222,14 @@ fn is_sparse(block: Block, first: usize, granules: usize) -> bool {
     touched < resident.len() / 2
 }
 
-fn release(block: Block, used_granules: usize) {
+fn release(block: Block, mut used_granules: usize) {
+    if block.huge() {
+        // The last huge page may reach beyond what the program may use, into the room behind it.
+        let used = block.address().addr() + used_granules * GRANULE;
+        let reach = used.next_multiple_of(os::HUGE_PAGE) - block.address().addr();
+        used_granules = (reach / GRANULE).min(block.span_bytes() / GRANULE);
+        forbid_huge(block);
+    }
     BLOCKS.fetch_sub(1, Relaxed);
     BYTES.fetch_sub(block.bytes(), Relaxed);
     pages::free(block.0, used_granules);
@@ -194,15 +254,30 @@ pub unsafe fn reallocate(address: *mut u8, size: usize) -> *mut u8 {
     }
     if bytes <= block.span_bytes() || extend(block, bytes) {
         block.resize(bytes);
+        grown(block, old);
         return address;
     }
     relocate(block, bytes)
+}
+
+/// A block has become larger, and will be written behind its `old` bytes next.
+fn grown(block: Block, old: usize) {
+    if block.huge() {
+        // What was added is told the same, or the block would be two mappings, which can't be moved as one.
+        // SAFETY: the span is ours.
+        unsafe { os::allow_huge(block.address(), block.span_bytes()) };
+    }
+    if block.bytes() >= HUGE_MIN && block.bytes() - old >= 4 * os::HUGE_PAGE && !block.zeroed() {
+        // Half of what was added: a vector that has just grown is that full on average.
+        favour_huge(block, old, (block.bytes() - old) / 2);
+    }
 }
 
 fn shrink(block: Block, bytes: usize, old: usize) {
     let (keep, used) = (bytes.div_ceil(GRANULE), old.div_ceil(GRANULE));
     // A block that became a little smaller may grow again.
     if block.span_bytes() / GRANULE > keep + keep / 8 {
+        forbid_huge(block);
         pages::shrink(block.0, keep, used - keep);
     } else if keep < used {
         // They stay in the span, and when it is freed its size won't tell that they were written to.
@@ -222,9 +297,24 @@ fn room_for(bytes: usize) -> usize {
     if region::is_roomy() { bytes.saturating_mul(2) } else { bytes }
 }
 
-/// Takes the free space behind the block, with room if there is.
+/// Takes the free space behind the block, unless that would make two mappings of a block that could be moved: those the
+/// kernel doesn't move as one, and the bytes would have to be copied some time later.
 fn extend(block: Block, bytes: usize) -> bool {
-    pages::grow(block.0, bytes.div_ceil(GRANULE))
+    let before = block.span_bytes();
+    if !pages::grow(block.0, bytes.div_ceil(GRANULE)) {
+        return false;
+    }
+    if block.bytes() >= move_min() && !is_one_mapping(block) {
+        pages::shrink(block.0, before / GRANULE, 0);
+        return false;
+    }
+    true
+}
+
+/// Whether the kernel sees the block's span as one mapping.
+fn is_one_mapping(block: Block) -> bool {
+    // SAFETY: the span is ours. Behind it is more of the region: a reservation is a granule longer than what is used of it.
+    unsafe { os::is_one_mapping(block.address(), block.span_bytes()) }
 }
 
 /// Moves the block to a larger span; null if memory is short.
@@ -244,13 +334,13 @@ fn relocate(block: Block, bytes: usize) -> *mut u8 {
 
 /// Moves the block's pages to a span with room to grow; None, and the block as it was, if that can't be.
 fn move_mapping(block: Block, bytes: usize) -> Option<Block> {
-    // A block that grew into the space behind it may be two mappings, which the kernel does not move as one.
-    // SAFETY: the span is ours. Behind it is more of the region: a reservation is a granule longer than what is used of it.
-    if !unsafe { os::is_one_mapping(block.address(), block.span_bytes()) } {
+    if !is_one_mapping(block) {
         return None;
     }
     // Pages come along, so the new span needs none.
-    let new = make(bytes, room_for(bytes), 1, Prefer::Clean)?;
+    // Page tables of huge pages move as they are only from one multiple of their size to another.
+    let align = if bytes >= HUGE_MIN { os::HUGE_PAGE } else { 1 };
+    let new = make(bytes, room_for(bytes), align, Prefer::Clean)?;
     if pages::is_dirty(new.0) {
         // There was no clean span. Its pages would be in the way, and if the move fails they could be lost.
         // SAFETY: the span is ours and new.
@@ -263,11 +353,13 @@ fn move_mapping(block: Block, bytes: usize) -> Option<Block> {
     MOVES.fetch_add(1, Relaxed);
     match moved {
         Move::Done => {
+            come_along(block, new);
             pages::mark_clean(block.0, 0, block.span_bytes() / GRANULE);
             release(block, 0);
             Some(new)
         }
         Move::DoneOldLost => {
+            come_along(block, new);
             lose(block);
             Some(new)
         }
@@ -285,6 +377,15 @@ fn move_mapping(block: Block, bytes: usize) -> Option<Block> {
             None
         }
     }
+}
+
+/// The pages of `old` are `new`'s now, and what the kernel was told about them went with them: the fresh mapping in their
+/// place knows nothing.
+fn come_along(old: Block, new: Block) {
+    let huge = old.huge();
+    old.set(LargeBody { bytes: old.bytes(), zeroed: old.zeroed(), huge: false });
+    new.set(LargeBody { bytes: new.bytes(), zeroed: false, huge });
+    grown(new, old.bytes());
 }
 
 /// Gives a block up whose addresses no longer are ours: its span stays taken for ever, and it is no block any more.

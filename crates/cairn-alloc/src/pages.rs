@@ -14,7 +14,7 @@
 //! both free; a free span is in exactly one tree, `dirty` iff its `dirty` count is above 0; that count is the number
 //! of dirty bits in it; `dirty_total` is the sum of these counts.
 
-mod huge;
+pub mod huge;
 mod purge;
 mod spans;
 mod state;
@@ -65,6 +65,8 @@ fn locked<T>(run: impl FnOnce(&mut State) -> T) -> T {
 pub enum Prefer {
     /// Those that have pages: memory that will be touched.
     Dirty,
+    /// The same, for memory that will be written from end to end: it may come out of a huge page.
+    Filled,
     /// Those that have none, or fresh address space: room that may stay untouched, or pages that come along.
     Clean,
 }
@@ -76,9 +78,7 @@ pub fn allocate(granules: usize, align: usize, kind: Kind, prefer: Prefer) -> Op
     if granules >= u32::MAX as usize || align >= u32::MAX as usize {
         return None;
     }
-    // What will be a slab is filled from end to end, so it may come out of a huge page.
-    if kind == Kind::Slab
-        && prefer == Prefer::Dirty
+    if prefer == Prefer::Filled
         && let Some(chunk) = locked(|state| state.take_chunk(granules))
     {
         let filled = huge::fill(chunk);
@@ -147,6 +147,13 @@ pub fn is_dirty(place: Place) -> bool {
     unsafe { bits::first_run(place.region.dirty_words(), place.granule, to).is_some() }
 }
 
+/// Whether all of a live span may have had pages when it was taken.
+pub fn is_all_dirty(place: Place) -> bool {
+    let len = place.region.len(place.granule);
+    // SAFETY: as above.
+    unsafe { bits::count(place.region.dirty_words(), place.granule, place.granule + len) == len }
+}
+
 /// Takes a live span out of use for ever: its addresses are no longer ours.
 pub fn retire(place: Place) {
     // SAFETY: the descriptor of a live span, which the caller owns; under the page lock.
@@ -170,6 +177,16 @@ pub fn shrink(place: Place, granules: usize, used: usize) {
             state.release(Place { region, granule: granule + granules }, rest, used.min(rest));
         }
     });
+}
+
+/// Whether huge pages are worth a try now.
+pub fn wants_huge() -> bool {
+    locked(|state| state.wants_huge())
+}
+
+/// How a try went; true if the last ones all went well.
+pub fn tried_huge(filled: huge::Filled) -> bool {
+    locked(|state| state.tried_huge(filled))
 }
 
 /// What [`purge_step`] found.

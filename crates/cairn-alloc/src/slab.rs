@@ -50,7 +50,7 @@ impl Slab {
         if bytes > 0 && bitmap.is_null() {
             return None;
         }
-        let Some(place) = pages::allocate(shape.granules.into(), 1, Kind::Slab, Prefer::Dirty) else {
+        let Some(place) = pages::allocate(shape.granules.into(), 1, Kind::Slab, Prefer::Filled) else {
             if bytes > 0 {
                 // SAFETY: taken above with the same size.
                 unsafe { records::give(bitmap, bytes) };

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::count::{self, Call};
 
-pub use huge::{HUGE_PAGE, forbid_huge, huge_pages_allowed, populate_huge};
+pub use huge::{HUGE_PAGE, allow_huge, forbid_huge, huge_pages_allowed, populate};
 
 /// Restores errno when dropped.
 pub struct KeepErrno(libc::c_int);

@@ -7,15 +7,18 @@
 //! holds changes with the hour, so it is measured: each filling is timed, and after a slow one the heap first has to grow by a
 //! pause, which doubles with each further slow one. Growth in a slow hour so costs about a tenth more, in a quick one a half less.
 //!
-//! Memory: at most one chunk at a time is filled and not used, a sixteenth of the heap at most. All other faults of the
-//! region bring small pages, so what is used sparsely, or given back in part, costs no more than without all this.
+//! A large block (large.rs) has its first huge page timed in the same way, and one that grows half of what was added; after a
+//! streak of quick ones the kernel may give it huge pages for the rest, as it is touched.
+//!
+//! Memory: at most one chunk at a time is filled and not used, a sixteenth of the heap at most. All other faults
+//! bring small pages, so what is used sparsely, or given back in part, costs no more than without all this.
 
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use cairn_core::os;
 
 use crate::class::GRANULE;
-use crate::region::Place;
+use crate::region::{Place, Region};
 use crate::settings;
 
 /// Granules of a chunk.
@@ -53,8 +56,8 @@ impl Huge {
         in_use >= self.from && settings::HUGE_PAGES.get() == 1 && os::huge_pages_allowed()
     }
 
-    /// How the filling went.
-    pub fn filled(&mut self, took: Filled, in_use: usize) {
+    /// How the filling went; true if the last ones all were quick.
+    pub fn filled(&mut self, took: Filled, in_use: usize) -> bool {
         match took {
             Filled::Quickly => {
                 self.streak += 1;
@@ -67,8 +70,12 @@ impl Huge {
                 self.from = in_use + self.pause;
                 self.pause = (2 * self.pause).min(PAUSE_MAX);
             }
-            Filled::Not => self.from = usize::MAX,
+            Filled::Not => {
+                self.streak = 0;
+                self.from = usize::MAX;
+            }
         }
+        self.streak >= STREAK
     }
 }
 
@@ -85,16 +92,34 @@ pub enum Filled {
 
 /// Fills a chunk that the caller owns. Without the page lock: it may take milliseconds.
 pub fn fill(chunk: Place) -> Filled {
-    static FORBIDDEN: AtomicBool = AtomicBool::new(false);
-    let region = chunk.region;
-    if !FORBIDDEN.swap(true, Relaxed) {
-        // From here on the region has huge pages in chunks only. (All chunks lie in the first region.)
+    let at = chunk.region.address_of(chunk.granule);
+    forbid_elsewhere(chunk.region);
+    // SAFETY: the chunk is the caller's, committed, and aligned, see `State::take_chunk`.
+    unsafe {
+        os::allow_huge(at, CHUNK * GRANULE);
+        let filled = timed(at);
+        os::forbid_huge(at, CHUNK * GRANULE);
+        filled
+    }
+}
+
+/// From the first use on, the first region has huge pages only where they were asked for, whatever the system's default is.
+pub fn forbid_elsewhere(region: &Region) {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if !DONE.swap(true, Relaxed) {
         // SAFETY: the region's own reservation.
         unsafe { os::forbid_huge(region.address_of(0), region.granules() * GRANULE) };
     }
+}
+
+/// Fills one huge page's range and tells how that went.
+///
+/// # Safety
+/// [`os::HUGE_PAGE`] bytes at `at` are the caller's and committed.
+pub unsafe fn timed(at: *mut u8) -> Filled {
     let begin = os::now_us();
-    // SAFETY: the chunk is the caller's, committed, and aligned, see `State::take_chunk`.
-    let done = unsafe { os::populate_huge(region.address_of(chunk.granule), CHUNK * GRANULE) };
+    // SAFETY: the caller's contract.
+    let done = unsafe { os::populate(at, os::HUGE_PAGE) };
     match done {
         false => Filled::Not,
         true if os::now_us() - begin > SLOW_US => Filled::Slowly,
@@ -116,7 +141,7 @@ mod tests {
         assert_eq!(huge.from, 2 * FROM + PAUSE_MIN);
         huge.filled(Filled::Slowly, 8 * FROM);
         assert_eq!(huge.from, 8 * FROM + 2 * PAUSE_MIN);
-        (0..STREAK).for_each(|_| huge.filled(Filled::Quickly, 8 * FROM));
+        (0..STREAK).for_each(|n| assert_eq!(huge.filled(Filled::Quickly, 8 * FROM), n + 1 == STREAK));
         huge.filled(Filled::Slowly, 8 * FROM);
         assert_eq!(huge.from, 8 * FROM + PAUSE_MIN);
         huge.filled(Filled::Not, 8 * FROM);

@@ -16,6 +16,9 @@ const GROWTH_SHARE: usize = 32;
 /// A growth is at least so many granules.
 const GROWTH_MIN: usize = 16;
 
+/// At a new peak this part of what is in use may be free with pages.
+const PEAK_SHARE: usize = 8;
+
 /// What the page lock guards besides the trees.
 pub struct State {
     /// Dirty granules in free spans.
@@ -30,6 +33,8 @@ pub struct State {
     pub decay: Decay,
     /// When pages are huge.
     huge: Huge,
+    /// The most granules that were in use, or free with pages, at a time.
+    peak: usize,
 }
 
 impl State {
@@ -42,6 +47,7 @@ impl State {
             fresh: 0,
             decay: Decay::new(),
             huge: Huge::new(),
+            peak: 0,
         }
     }
 
@@ -52,9 +58,10 @@ impl State {
         if let Some(found) = self.take_first(granules, align, prefer) {
             return Some(found);
         }
-        if prefer == Prefer::Dirty
+        if prefer != Prefer::Clean
             && let Some(found) = self.take_first(granules, align, Prefer::Clean)
         {
+            self.guard_peak(granules);
             return Some(found);
         }
         let grown = region::regions().iter().any(|region| self.extend(region, room))
@@ -62,7 +69,20 @@ impl State {
             || (self.drop_free_regions() && self.add_region(room));
         // What was added may have joined a dirty span.
         let found = grown.then(|| self.take_first(granules, align, Prefer::Clean)).flatten();
+        self.guard_peak(granules);
         found.or_else(|| self.take_first(granules, align, Prefer::Dirty))
+    }
+
+    /// After so many granules were taken fresh: if the heap now is larger than ever, free spans whose pages did not serve give as
+    /// many of them back, but for an eighth of what is in use. So what is cut up badly for the sizes of today does not add to
+    /// the peak; and where sizes only come and go, below the peak, nothing is given back here.
+    fn guard_peak(&mut self, granules: usize) {
+        let in_use = self.in_use();
+        if in_use + self.dirty_total > self.peak {
+            let spare = self.dirty_total.saturating_sub(in_use / PEAK_SHARE);
+            self.purge(spare.min(granules));
+            self.peak = in_use + self.dirty_total;
+        }
     }
 
     /// Adds a region with a free span of `granules` in it.
@@ -89,7 +109,7 @@ impl State {
     /// Takes from the best fitting span of one kind, in the first region that has one.
     fn take_first(&mut self, granules: usize, align: usize, kind: Prefer) -> Option<Place> {
         region::regions().iter().find_map(|region| {
-            let granule = self.take_fitting(region, granules, align, kind == Prefer::Dirty)?;
+            let granule = self.take_fitting(region, granules, align, kind != Prefer::Clean)?;
             Some(Place { region, granule })
         })
     }
@@ -121,7 +141,7 @@ impl State {
     /// worth it now. The caller owns it and brings it back with [`State::chunk_filled`].
     pub fn take_chunk(&mut self, granules: usize) -> Option<Place> {
         let region = region::regions().first()?;
-        if !self.huge.wants(self.in_use(region)) || self.has_dirty(granules) {
+        if !self.wants_huge() || self.has_dirty(granules) {
             return None;
         }
         // So long a span has an aligned chunk in it, wherever it begins.
@@ -145,13 +165,24 @@ impl State {
 
     /// A chunk comes back: free, and with pages.
     pub fn chunk_filled(&mut self, chunk: Place, filled: Filled) {
-        self.huge.filled(filled, self.in_use(chunk.region));
+        self.tried_huge(filled);
         self.release(chunk, CHUNK, if filled == Filled::Not { 0 } else { CHUNK });
     }
 
+    /// Whether huge pages are worth a try now.
+    pub fn wants_huge(&self) -> bool {
+        self.huge.wants(self.in_use())
+    }
+
+    /// How a try went; true if the last ones all went well.
+    pub fn tried_huge(&mut self, filled: Filled) -> bool {
+        let in_use = self.in_use();
+        self.huge.filled(filled, in_use)
+    }
+
     /// Granules of the first region that are not free (nearly: what is free elsewhere is counted with it).
-    fn in_use(&self, first: &Region) -> usize {
-        first.committed().saturating_sub(self.free_total)
+    fn in_use(&self) -> usize {
+        region::regions().first().map_or(0, |first| first.committed().saturating_sub(self.free_total))
     }
 
     /// Whether a span with pages serves `granules`.

@@ -1,4 +1,4 @@
-//! Huge pages on demand: one at a time, at once, and timed by whoever asks.
+//! Huge pages: where they may be, and pages that are there before they are touched.
 //!
 //! Linux, Documentation/admin-guide/mm/transhuge.rst. Only the common size is used, 2 MiB on pages of 4 KiB.
 
@@ -45,7 +45,7 @@ fn chosen_mode_allows() -> bool {
     !text.is_empty() && !text.windows(7).any(|word| word == b"[never]")
 }
 
-/// Keeps huge pages out of a range (`madvise(MADV_NOHUGEPAGE)`), but for those that [`populate_huge`] puts there: a page of a
+/// Keeps huge pages out of a range (`madvise(MADV_NOHUGEPAGE)`), whatever the system's default is: a page of a
 /// sparsely used range then stays a small one. A refusal changes nothing.
 ///
 /// # Safety
@@ -56,19 +56,23 @@ pub unsafe fn forbid_huge(at: *mut u8, bytes: usize) {
     unsafe { libc::madvise(at.cast(), bytes, libc::MADV_NOHUGEPAGE) };
 }
 
-/// Gives a range huge pages now, if the kernel has some, else small ones; false if it refuses both. Other faults in the range,
-/// later ones too, bring small pages.
+/// Lets faults in a range bring huge pages (`madvise(MADV_HUGEPAGE)`), until [`forbid_huge`]. A refusal changes nothing.
 ///
 /// # Safety
-/// The range is the caller's and can be written to, and it begins and ends at multiples of [`HUGE_PAGE`].
-pub unsafe fn populate_huge(at: *mut u8, bytes: usize) -> bool {
-    debug_assert!(at.addr().is_multiple_of(HUGE_PAGE) && bytes.is_multiple_of(HUGE_PAGE));
+/// The range is page-aligned and lies in a reservation of the caller.
+pub unsafe fn allow_huge(at: *mut u8, bytes: usize) {
     let _errno = KeepErrno::new();
-    // SAFETY: none of the three changes contents: a page that has none yet reads as zero before and after.
-    unsafe {
-        libc::madvise(at.cast(), bytes, libc::MADV_HUGEPAGE);
-        let done = libc::madvise(at.cast(), bytes, POPULATE_WRITE) == 0;
-        libc::madvise(at.cast(), bytes, libc::MADV_NOHUGEPAGE);
-        done
-    }
+    // SAFETY: advice on the caller's own range changes no contents.
+    unsafe { libc::madvise(at.cast(), bytes, libc::MADV_HUGEPAGE) };
+}
+
+/// Gives a range pages now (`madvise(MADV_POPULATE_WRITE)`, Linux 5.14): huge ones if they are allowed there and the kernel has
+/// some, else small ones; false if it refuses both.
+///
+/// # Safety
+/// The range is page-aligned, the caller's, and can be written to.
+pub unsafe fn populate(at: *mut u8, bytes: usize) -> bool {
+    let _errno = KeepErrno::new();
+    // SAFETY: a page that has no contents yet reads as zero before and after.
+    unsafe { libc::madvise(at.cast(), bytes, POPULATE_WRITE) == 0 }
 }
