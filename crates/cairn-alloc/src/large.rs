@@ -12,6 +12,7 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use cairn_core::count;
 use cairn_core::os::{self, Move};
 
 use crate::class::GRANULE;
@@ -94,6 +95,7 @@ impl Block {
 
     /// Sets the usable bytes and counts the change.
     fn resize(self, bytes: usize) {
+        count::atomic(count::Place::Large, &BYTES);
         BYTES.fetch_add(bytes.wrapping_sub(self.bytes()), Relaxed);
         self.set(LargeBody { bytes, zeroed: self.zeroed(), huge: self.huge() });
     }
@@ -165,7 +167,9 @@ fn make(size: usize, room: usize, align: usize, prefer: Prefer) -> Option<Block>
         pages::allocate(room.max(bytes).div_ceil(GRANULE), align.div_ceil(GRANULE), Kind::Large, prefer)?;
     let block = Block(place);
     block.set(LargeBody { bytes, zeroed: false, huge: false });
+    count::atomic(count::Place::Large, &BLOCKS);
     BLOCKS.fetch_add(1, Relaxed);
+    count::atomic(count::Place::Large, &BYTES);
     BYTES.fetch_add(bytes, Relaxed);
     Some(block)
 }
@@ -230,7 +234,9 @@ fn release(block: Block, mut used_granules: usize) {
         used_granules = (reach / GRANULE).min(block.span_bytes() / GRANULE);
         forbid_huge(block);
     }
+    count::atomic(count::Place::Large, &BLOCKS);
     BLOCKS.fetch_sub(1, Relaxed);
+    count::atomic(count::Place::Large, &BYTES);
     BYTES.fetch_sub(block.bytes(), Relaxed);
     pages::free(block.0, used_granules);
 }
@@ -350,6 +356,7 @@ fn move_mapping(block: Block, bytes: usize) -> Option<Block> {
     // SAFETY: both spans are live, disjoint, page-aligned and ours; `new` is longer.
     let moved =
         unsafe { os::move_mapping(block.address(), block.span_bytes(), new.address(), new.span_bytes()) };
+    count::atomic(count::Place::Large, &MOVES);
     MOVES.fetch_add(1, Relaxed);
     match moved {
         Move::Done => {
@@ -365,6 +372,7 @@ fn move_mapping(block: Block, bytes: usize) -> Option<Block> {
         }
         Move::Failed => {
             // What failed once will fail again: dearer tries only.
+            count::atomic(count::Place::Large, &MOVES);
             MOVES.fetch_add(MOVES_MAX, Relaxed);
             release(new, 0);
             None
@@ -390,7 +398,9 @@ fn come_along(old: Block, new: Block) {
 
 /// Gives a block up whose addresses no longer are ours: its span stays taken for ever, and it is no block any more.
 fn lose(block: Block) {
+    count::atomic(count::Place::Large, &BLOCKS);
     BLOCKS.fetch_sub(1, Relaxed);
+    count::atomic(count::Place::Large, &BYTES);
     BYTES.fetch_sub(block.bytes(), Relaxed);
     pages::retire(block.0);
 }

@@ -22,6 +22,7 @@ mod state;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use cairn_core::count;
 use cairn_core::lock::Lock;
 
 use crate::bits;
@@ -46,7 +47,7 @@ struct Pages {
 // SAFETY: `state` is used only by whoever holds `lock`.
 unsafe impl Sync for Pages {}
 
-static PAGES: Pages = Pages { lock: Lock::new(), state: UnsafeCell::new(State::new()) };
+static PAGES: Pages = Pages { lock: Lock::named(count::Place::Pages), state: UnsafeCell::new(State::new()) };
 
 /// The page lock, for fork.
 pub fn lock() -> &'static Lock {

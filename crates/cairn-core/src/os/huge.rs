@@ -5,6 +5,7 @@
 use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use super::{KeepErrno, page_size};
+use crate::count::{self, Call};
 
 /// Bytes of a huge page, and its alignment.
 pub const HUGE_PAGE: usize = 2 << 20;
@@ -52,6 +53,7 @@ fn chosen_mode_allows() -> bool {
 /// The range is page-aligned and lies in a reservation of the caller.
 pub unsafe fn forbid_huge(at: *mut u8, bytes: usize) {
     let _errno = KeepErrno::new();
+    count::call(Call::Madvise);
     // SAFETY: advice on the caller's own range changes no contents.
     unsafe { libc::madvise(at.cast(), bytes, libc::MADV_NOHUGEPAGE) };
 }
@@ -62,6 +64,7 @@ pub unsafe fn forbid_huge(at: *mut u8, bytes: usize) {
 /// The range is page-aligned and lies in a reservation of the caller.
 pub unsafe fn allow_huge(at: *mut u8, bytes: usize) {
     let _errno = KeepErrno::new();
+    count::call(Call::Madvise);
     // SAFETY: advice on the caller's own range changes no contents.
     unsafe { libc::madvise(at.cast(), bytes, libc::MADV_HUGEPAGE) };
 }
@@ -73,6 +76,7 @@ pub unsafe fn allow_huge(at: *mut u8, bytes: usize) {
 /// The range is page-aligned, the caller's, and can be written to.
 pub unsafe fn populate(at: *mut u8, bytes: usize) -> bool {
     let _errno = KeepErrno::new();
+    count::call(Call::Madvise);
     // SAFETY: a page that has no contents yet reads as zero before and after.
     unsafe { libc::madvise(at.cast(), bytes, POPULATE_WRITE) == 0 }
 }
