@@ -17,7 +17,9 @@ const GROWTH_SHARE: usize = 32;
 const GROWTH_MIN: usize = 16;
 
 /// At a new peak this part of what is in use may be free with pages.
-const PEAK_SHARE: usize = 8;
+const PEAK_SHARE: usize = 16;
+/// A new peak gives back at most so many granules at a time: 64 MiB, some 4 ms.
+const PEAK_STEP_MAX: usize = 1024;
 
 /// What the page lock guards besides the trees.
 pub struct State {
@@ -74,13 +76,13 @@ impl State {
     }
 
     /// After so many granules were taken fresh: if the heap now is larger than ever, free spans whose pages did not serve give as
-    /// many of them back, but for an eighth of what is in use. So what is cut up badly for the sizes of today does not add to
+    /// many of them back, but for a sixteenth of what is in use. So what is cut up badly for the sizes of today does not add to
     /// the peak; and where sizes only come and go, below the peak, nothing is given back here.
     fn guard_peak(&mut self, granules: usize) {
         let in_use = self.in_use();
         if in_use + self.dirty_total > self.peak {
             let spare = self.dirty_total.saturating_sub(in_use / PEAK_SHARE);
-            self.purge(spare.min(granules));
+            self.purge(spare.min(granules).min(PEAK_STEP_MAX));
             self.peak = in_use + self.dirty_total;
         }
     }

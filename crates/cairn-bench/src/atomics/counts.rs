@@ -117,7 +117,9 @@ impl Counts {
             None => touches * HOP_NS,
             Some(held) => touches * (place.entered as f64 / place.atomics as f64) * (held + 2.0 * HOP_NS),
         };
-        Line { place: name.to_owned(), touches: touches * 1000.0, cores: sharers * cpu_ns / kept_ns }
+        // Not shared, it is never waited for.
+        let cores = (sharers * cpu_ns / kept_ns).max(sharers);
+        Line { place: name.to_owned(), touches: touches * 1000.0, cores }
     }
 }
 
