@@ -142,12 +142,15 @@ impl Center {
                 // Blocks that are freed together were mostly allocated together: whole runs lie in one slab.
                 let place = region::locate_in_slab(first.addr(), class).ok_or((Fault::Misplaced, first))?;
                 let slab = Slab::at(place);
-                let count = slab.put_run(rest, class)?;
+                let (count, fault) = slab.put_run(rest, class);
                 state.free += count;
                 if slab.body().free >= u32::from(slab.body().leave_at) {
                     state.replace(slab, class);
                 }
                 rest = &rest[count..];
+                if let Some(fault) = fault {
+                    return Err((fault, rest[0]));
+                }
             }
             Ok(())
         });

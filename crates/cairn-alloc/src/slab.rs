@@ -181,46 +181,51 @@ impl Slab {
     }
 
     /// Puts blocks of `class`, which is the slab's, back: the first one, which lies in the slab, and those after it up to
-    /// the first that does not. Returns how many; or the fault, the block, and nothing after it done.
+    /// the first that does not, or that can't be put back. Returns how many, and the fault of the one that can't.
     #[inline]
-    pub fn put_run(self, blocks: &[*mut u8], class: usize) -> Result<usize, (Fault, *mut u8)> {
+    pub fn put_run(self, blocks: &[*mut u8], class: usize) -> (usize, Option<Fault>) {
         let (shape, start, body) = (&SHAPES[class], self.start().addr(), self.body());
         let (bitmap, carved) = (body.bitmap, body.carved as usize);
         let extent = shape.blocks as usize * shape.size as usize;
         let mut first_word = body.first_word as usize;
         let mut count = 0;
+        let mut fault = None;
         for &address in blocks {
             let offset = address.addr().wrapping_sub(start);
             if offset >= extent {
+                if count == 0 {
+                    // In the slab's span, but behind its last block.
+                    fault = Some(Fault::NeverAllocated);
+                }
                 break;
             }
             let block = shape.index_of(offset);
             if block * shape.size as usize != offset {
-                return Err((Fault::Interior, address));
+                fault = Some(Fault::Interior);
+                break;
             }
             if block >= carved {
-                return Err((Fault::NeverAllocated, address));
+                fault = Some(Fault::NeverAllocated);
+                break;
             }
             // SAFETY: the word counts because the block was carved.
             let word = unsafe { &mut *bitmap.add(block / 64) };
             let bit = 1 << (block % 64);
             if *word & bit != 0 {
-                return Err((Fault::DoubleFree, address));
+                fault = Some(Fault::DoubleFree);
+                break;
             }
             *word |= bit;
             first_word = first_word.min(block / 64);
             count += 1;
         }
-        if count == 0 {
-            // In the slab's span, but behind its last block.
-            return Err((Fault::NeverAllocated, blocks[0]));
-        }
+        // In case of a fault too: a handler of the signal may go on to use the heap.
         body.free += count as u32;
         body.first_word = first_word as u32;
         if body.holes == Holes::Given {
             body.holes = Holes::Idle;
         }
-        Ok(count)
+        (count, fault)
     }
 
     /// Gives an empty slab back to the page heap.
