@@ -111,7 +111,7 @@ fn whole_pages(size: usize) -> Option<usize> {
 pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
     // Who asks for zeros may well leave most of them alone.
     let prefer = if !zeroed && size <= FILLED_MAX { Prefer::Filled } else { Prefer::Dirty };
-    let align = if !zeroed && size >= HUGE_MIN { align.max(os::HUGE_PAGE) } else { align };
+    let align = if zeroed { align } else { align.max(align_for(size)) };
     let Some(block) = make(size, size, align, prefer) else { return core::ptr::null_mut() };
     if zeroed {
         pages::zero_dirty(block.0, block.bytes());
@@ -120,6 +120,11 @@ pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
         favour_huge(block, 0, os::HUGE_PAGE);
     }
     block.address()
+}
+
+/// The alignment of a block that may get huge pages, if address space is plenty.
+fn align_for(bytes: usize) -> usize {
+    if bytes >= HUGE_MIN && region::is_roomy() { os::HUGE_PAGE } else { 1 }
 }
 
 /// Gives a block huge pages for `bytes` bytes from `from` on, as long as they come quickly, and lets the kernel give it some for the
@@ -310,7 +315,8 @@ fn extend(block: Block, bytes: usize) -> bool {
     if !pages::grow(block.0, bytes.div_ceil(GRANULE)) {
         return false;
     }
-    if block.bytes() >= move_min() && !is_one_mapping(block) {
+    // Where address space is short there may be no place to move to.
+    if region::is_roomy() && block.bytes() >= move_min() && !is_one_mapping(block) {
         pages::shrink(block.0, before / GRANULE, 0);
         return false;
     }
@@ -345,7 +351,7 @@ fn move_mapping(block: Block, bytes: usize) -> Option<Block> {
     }
     // Pages come along, so the new span needs none.
     // Page tables of huge pages move as they are only from one multiple of their size to another.
-    let align = if bytes >= HUGE_MIN { os::HUGE_PAGE } else { 1 };
+    let align = align_for(bytes);
     let new = make(bytes, room_for(bytes), align, Prefer::Clean)?;
     if pages::is_dirty(new.0) {
         // There was no clean span. Its pages would be in the way, and if the move fails they could be lost.
