@@ -81,7 +81,7 @@ const PROCESS_SHARE: usize = 16;
 /// The bins of one thread may hold this, divided by the number of threads,
 const CROWD_BYTES: usize = 16 << 20;
 /// but at least this (and at most the setting).
-const THREAD_BYTES_MIN: usize = 96 << 10;
+const THREAD_BYTES_MIN: usize = 48 << 10;
 /// Misses between two looks at the clock.
 const MISSES_PER_TICK: usize = 64;
 /// Looks after which an idle bin is closed; one look if the heap has grown since the last.
