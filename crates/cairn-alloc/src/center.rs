@@ -348,10 +348,12 @@ impl Links for SlabLinks {
     }
 }
 
-/// One step of giving back the holes in idle slabs: a few classes, if a round is under way. `new_round` begins one if none is.
-pub fn purge_step(new_round: bool) {
+/// One step of giving back the holes in idle slabs: a few classes, if a round is under way. A new window of the decay
+/// begins one if none is, and so does growth; what lay on a shelf for a window goes too.
+pub fn purge_step(new_window: bool, grew: bool) {
     const CLASSES: usize = 8;
     static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let new_round = new_window || grew;
     // A race skips or repeats classes, which does no harm.
     let mut next = NEXT.load(Relaxed);
     if next == 0 && new_round {
@@ -362,7 +364,7 @@ pub fn purge_step(new_round: bool) {
     for class in left + 1..=next {
         of(class).purge_holes(true);
     }
-    if new_round {
+    if new_window {
         shelf::settle(true);
     }
 }

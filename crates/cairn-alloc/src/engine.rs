@@ -217,7 +217,7 @@ pub fn purge_step() {
     let _errno = KeepErrno::new();
     for _ in 0..STEPS_MAX {
         let step = pages::purge_step();
-        center::purge_step(step.new_window);
+        center::purge_step(step.new_window, false);
         if !step.purged {
             break;
         }

@@ -124,7 +124,7 @@ pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
 
 /// The alignment of a block that may get huge pages, if address space is plenty.
 fn align_for(bytes: usize) -> usize {
-    if bytes >= HUGE_MIN && region::is_roomy() { os::HUGE_PAGE } else { 1 }
+    if bytes >= HUGE_MIN && region::is_roomy() && pages::huge::are_on() { os::HUGE_PAGE } else { 1 }
 }
 
 /// Gives a block huge pages for `bytes` bytes from `from` on, as long as they come quickly, and lets the kernel give it some for the
@@ -152,6 +152,9 @@ fn favour_huge(block: Block, from: usize, bytes: usize) {
         }
     }
     if !reliable {
+        // What a huge page brought behind the bytes of the block is not forgotten.
+        let used = block.bytes().div_ceil(GRANULE);
+        pages::mark_dirty(block.0, used, reach(block, used));
         forbid_huge(block);
     }
 }
@@ -231,12 +234,20 @@ fn is_sparse(block: Block, first: usize, granules: usize) -> bool {
     touched < resident.len() / 2
 }
 
+/// How many granules may have pages if the program may have used so many: the last huge page may reach beyond them, into
+/// the room behind.
+fn reach(block: Block, used_granules: usize) -> usize {
+    if !block.huge() {
+        return used_granules;
+    }
+    let used = block.address().addr() + used_granules * GRANULE;
+    let reach = used.next_multiple_of(os::HUGE_PAGE) - block.address().addr();
+    (reach / GRANULE).min(block.span_bytes() / GRANULE)
+}
+
 fn release(block: Block, mut used_granules: usize) {
     if block.huge() {
-        // The last huge page may reach beyond what the program may use, into the room behind it.
-        let used = block.address().addr() + used_granules * GRANULE;
-        let reach = used.next_multiple_of(os::HUGE_PAGE) - block.address().addr();
-        used_granules = (reach / GRANULE).min(block.span_bytes() / GRANULE);
+        used_granules = reach(block, used_granules);
         forbid_huge(block);
     }
     count::atomic(count::Place::Large, &BLOCKS);
@@ -273,11 +284,6 @@ pub unsafe fn reallocate(address: *mut u8, size: usize) -> *mut u8 {
 
 /// A block has become larger, and will be written behind its `old` bytes next.
 fn grown(block: Block, old: usize) {
-    if block.huge() {
-        // What was added is told the same, or the block would be two mappings, which can't be moved as one.
-        // SAFETY: the span is ours.
-        unsafe { os::allow_huge(block.address(), block.span_bytes()) };
-    }
     if block.bytes() >= HUGE_MIN && block.bytes() - old >= 4 * os::HUGE_PAGE && !block.zeroed() {
         // Half of what was added: a vector that has just grown is that full on average.
         favour_huge(block, old, (block.bytes() - old) / 2);
@@ -288,8 +294,9 @@ fn shrink(block: Block, bytes: usize, old: usize) {
     let (keep, used) = (bytes.div_ceil(GRANULE), old.div_ceil(GRANULE));
     // A block that became a little smaller may grow again.
     if block.span_bytes() / GRANULE > keep + keep / 8 {
+        let reach = reach(block, used);
         forbid_huge(block);
-        pages::shrink(block.0, keep, used - keep);
+        pages::shrink(block.0, keep, reach - keep);
     } else if keep < used {
         // They stay in the span, and when it is freed its size won't tell that they were written to.
         pages::mark_dirty(block.0, keep, used);
@@ -315,8 +322,17 @@ fn extend(block: Block, bytes: usize) -> bool {
     if !pages::grow(block.0, bytes.div_ceil(GRANULE)) {
         return false;
     }
+    if block.huge() {
+        // What was added is told the same, or the block would be two mappings.
+        // SAFETY: the span is ours.
+        unsafe { os::allow_huge(block.address(), block.span_bytes()) };
+    }
     // Where address space is short there may be no place to move to.
     if region::is_roomy() && block.bytes() >= move_min() && !is_one_mapping(block) {
+        if block.huge() {
+            // SAFETY: the span is ours, and so is its rest.
+            unsafe { os::forbid_huge(block.address().wrapping_add(before), block.span_bytes() - before) };
+        }
         pages::shrink(block.0, before / GRANULE, 0);
         return false;
     }
@@ -367,6 +383,7 @@ fn move_mapping(block: Block, bytes: usize) -> Option<Block> {
     match moved {
         Move::Done => {
             come_along(block, new);
+            pages::huge::forbid_in_fresh(block.address(), block.span_bytes());
             pages::mark_clean(block.0, 0, block.span_bytes() / GRANULE);
             release(block, 0);
             Some(new)

@@ -64,7 +64,12 @@ pub fn take(bytes: usize) -> *mut u8 {
         if bytes > GRANULE {
             return state.span(bytes);
         }
+        let whole = bytes.next_power_of_two() == GRANULE;
         let head = &mut state.lists[list_of(bytes)];
+        if head.is_null() && whole {
+            // A span of its own, or what is left of the current one would be lost.
+            return state.span(GRANULE);
+        }
         if head.is_null() {
             return state.cut(bytes.max(PIECE_MIN).next_power_of_two());
         }

@@ -79,9 +79,11 @@ const PROCESS_BYTES_MIN: usize = 32 << 20;
 /// and this part of what is committed.
 const PROCESS_SHARE: usize = 16;
 /// The bins of one thread may hold this, divided by the number of threads,
-const CROWD_BYTES: usize = 16 << 20;
+const CROWD_BYTES: usize = 10 << 20;
+/// and where there are more threads than this, times this part of them: so many can't all be working,
+const CROWD_THREADS: usize = 16;
 /// but at least this (and at most the setting).
-const THREAD_BYTES_MIN: usize = 48 << 10;
+const THREAD_BYTES_MIN: usize = 32 << 10;
 /// Misses between two looks at the clock.
 const MISSES_PER_TICK: usize = 64;
 /// Looks after which an idle bin is closed; one look if the heap has grown since the last.
@@ -255,7 +257,9 @@ impl Heap {
     /// What this heap's bins may hold. Many threads are mostly waiting ones, whose bins are lost to the others.
     fn capacity_max(&self) -> usize {
         let most = settings::THREAD_KIB.get() * 1024;
-        (CROWD_BYTES / THREADS.load(Relaxed).max(1)).clamp(THREAD_BYTES_MIN.min(most), most)
+        let threads = THREADS.load(Relaxed).max(1);
+        let share = CROWD_BYTES / threads * CROWD_THREADS.min(threads) / threads;
+        share.clamp(THREAD_BYTES_MIN.min(most), most)
     }
 
     fn discharge(&self, bytes: usize) {
@@ -302,7 +306,7 @@ impl Heap {
             }
         }
         // The same goes for holes in idle slabs.
-        center::purge_step(pages::purge_step().new_window || grew);
+        center::purge_step(pages::purge_step().new_window, grew);
     }
 
     /// Empties all bins: the thread ends.

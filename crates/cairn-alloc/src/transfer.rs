@@ -392,7 +392,13 @@ impl TransferStack {
             if number >= pool.carved.load(Ordering::Relaxed) {
                 return Err("a transfer stack holds a batch that was never carved");
             }
-            let batch = pool.get(BatchId(number));
+            let (chunk, place) = BatchId(number).place();
+            // Acquire: the number may be newer than what this thread knows of the chunk.
+            let batches = pool.chunks[chunk].load(Ordering::Acquire);
+            if batches.is_null() {
+                return Err("a transfer stack holds a batch of a chunk that is just being made");
+            }
+            let batch = batches.wrapping_add(place);
             // SAFETY: the batch was carved, so it is valid for ever, and both fields are atomic.
             let (next, count) =
                 unsafe { ((*batch).next.load(Ordering::Relaxed), (*batch).count.load(Ordering::Relaxed)) };

@@ -10,8 +10,8 @@
 //! A large block (large.rs) has its first huge page timed in the same way, and one that grows half of what was added; after a
 //! streak of quick ones the kernel may give it huge pages for the rest, as it is touched.
 //!
-//! Memory: at most one chunk at a time is filled and not used, a sixteenth of the heap at most. All other faults
-//! bring small pages, so what is used sparsely, or given back in part, costs no more than without all this.
+//! Memory: at most one chunk at a time is filled and not used, a sixteenth of the heap at most. All other faults but
+//! those in such large blocks bring small pages, so what is used sparsely, or given back in part, costs no more than without all this.
 
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -42,22 +42,30 @@ pub struct Huge {
     pause: usize,
     /// Quick fillings since the last slow one.
     streak: u32,
+    /// A chunk is being filled. (In the child of a fork that came in between it stays so: the child uses small pages.)
+    filling: bool,
 }
 
 impl Huge {
     /// Before the first chunk.
     pub const fn new() -> Self {
-        Huge { from: FROM, pause: PAUSE_MIN, streak: 0 }
+        Huge { from: FROM, pause: PAUSE_MIN, streak: 0, filling: false }
     }
 
     /// Whether to fill a chunk now, with so many granules in use.
     #[inline]
     pub fn wants(&self, in_use: usize) -> bool {
-        in_use >= self.from && settings::HUGE_PAGES.get() == 1 && os::huge_pages_allowed()
+        in_use >= self.from && !self.filling && are_on()
+    }
+
+    /// A filling begins.
+    pub fn begin(&mut self) {
+        self.filling = true;
     }
 
     /// How the filling went; true if the last ones all were quick.
     pub fn filled(&mut self, took: Filled, in_use: usize) -> bool {
+        self.filling = false;
         match took {
             Filled::Quickly => {
                 self.streak += 1;
@@ -90,6 +98,11 @@ pub enum Filled {
     Not,
 }
 
+/// Whether huge pages may be used at all.
+pub fn are_on() -> bool {
+    settings::HUGE_PAGES.get() == 1 && os::huge_pages_allowed()
+}
+
 /// Fills a chunk that the caller owns. Without the page lock: it may take milliseconds.
 pub fn fill(chunk: Place) -> Filled {
     let at = chunk.region.address_of(chunk.granule);
@@ -103,12 +116,22 @@ pub fn fill(chunk: Place) -> Filled {
     }
 }
 
+/// Whether huge pages were ever used here.
+static USED: AtomicBool = AtomicBool::new(false);
+
 /// From the first use on, the first region has huge pages only where they were asked for, whatever the system's default is.
 pub fn forbid_elsewhere(region: &Region) {
-    static DONE: AtomicBool = AtomicBool::new(false);
-    if !DONE.swap(true, Relaxed) {
+    if !USED.swap(true, Relaxed) {
         // SAFETY: the region's own reservation.
         unsafe { os::forbid_huge(region.address_of(0), region.granules() * GRANULE) };
+    }
+}
+
+/// The same for a fresh mapping in the region: it knows nothing of what the old one was told, and would stay one of its own.
+pub fn forbid_in_fresh(at: *mut u8, bytes: usize) {
+    if USED.load(Relaxed) {
+        // SAFETY: the caller's range, which lies in a region.
+        unsafe { os::forbid_huge(at, bytes) };
     }
 }
 

@@ -71,8 +71,10 @@ impl State {
             || (self.drop_free_regions() && self.add_region(room));
         // What was added may have joined a dirty span.
         let found = grown.then(|| self.take_first(granules, align, Prefer::Clean)).flatten();
+        let found = found.or_else(|| self.take_first(granules, align, Prefer::Dirty));
+        // After it is taken, or what it needs could be given back.
         self.guard_peak(granules);
-        found.or_else(|| self.take_first(granules, align, Prefer::Dirty))
+        found
     }
 
     /// After so many granules were taken fresh: if the heap now is larger than ever, free spans whose pages did not serve give as
@@ -83,7 +85,7 @@ impl State {
         if in_use + self.dirty_total > self.peak {
             let spare = self.dirty_total.saturating_sub(in_use / PEAK_SHARE);
             self.purge(spare.min(granules).min(PEAK_STEP_MAX));
-            self.peak = in_use + self.dirty_total;
+            self.peak = self.peak.max(in_use + self.dirty_total);
         }
     }
 
@@ -160,6 +162,8 @@ impl State {
         let address = region.address_of(start).addr();
         let from = start + (address.next_multiple_of(CHUNK * GRANULE) - address) / GRANULE;
         self.carve(region, start, from, CHUNK);
+        self.guard_peak(CHUNK);
+        self.huge.begin();
         // SAFETY: the chunk was carved for us; under the page lock. Until it comes back it is Cairn's own.
         unsafe { (*region.descriptor(from)).kind = Kind::Records };
         Some(Place { region, granule: from })

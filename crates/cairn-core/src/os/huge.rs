@@ -22,24 +22,34 @@ pub fn huge_pages_allowed() -> bool {
     static ALLOWED: AtomicU8 = AtomicU8::new(UNKNOWN);
     let mut allowed = ALLOWED.load(Relaxed);
     if allowed == UNKNOWN {
-        allowed = if page_size() == 4096 && chosen_mode_allows() { YES } else { NO };
+        allowed = if page_size() == 4096 && can_populate() && chosen_mode_allows() { YES } else { NO };
         ALLOWED.store(allowed, Relaxed);
     }
     allowed == YES
+}
+
+/// Whether the kernel knows `MADV_POPULATE_WRITE`: an unknown advice is refused for an empty range too.
+fn can_populate() -> bool {
+    let _errno = KeepErrno::new();
+    // SAFETY: the range is empty.
+    unsafe { libc::madvise(core::ptr::without_provenance_mut(page_size()), 0, POPULATE_WRITE) == 0 }
 }
 
 fn chosen_mode_allows() -> bool {
     let _errno = KeepErrno::new();
     let path = c"/sys/kernel/mm/transparent_hugepage/enabled";
     let mut text = [0u8; 64];
+    // The kernel is asked directly: the C library's functions may be wrapped by a library that allocates, and are points
+    // where a thread can be cancelled.
     // SAFETY: the path is a C string, the buffer is as long as stated, and the descriptor is closed once.
     let length = unsafe {
-        let file = libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+        let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+        let file = libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags);
         if file < 0 {
             return false;
         }
-        let length = libc::read(file, text.as_mut_ptr().cast(), text.len());
-        libc::close(file);
+        let length = libc::syscall(libc::SYS_read, file, text.as_mut_ptr(), text.len());
+        libc::syscall(libc::SYS_close, file);
         length
     };
     let text = &text[..usize::try_from(length).unwrap_or(0)];
