@@ -51,7 +51,10 @@ impl Bench {
     pub fn run(&self) -> anyhow::Result<()> {
         match &self.tool {
             None => self.compare.run(),
-            Some(Tool::Prepare(options)) => options.run(),
+            Some(Tool::Prepare(options)) => {
+                compare::peers::remember(&options.run()?.into());
+                Ok(())
+            }
             Some(Tool::List(options)) => options.run(),
             Some(Tool::Report(options)) => options.run(),
             Some(Tool::Count(options)) => options.run(),

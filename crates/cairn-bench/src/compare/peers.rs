@@ -201,7 +201,7 @@ impl From<Prepared> for Found {
 }
 
 /// Writes down what is there, together with what was there before. Failure only means that `--no-prepare` knows less.
-fn remember(found: &Found) {
+pub fn remember(found: &Found) {
     let Some(file) = memory_of(&found.workload) else { return };
     let before = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice::<Found>(&text).ok());
     let mut all = found.clone();

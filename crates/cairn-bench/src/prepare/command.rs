@@ -21,11 +21,11 @@ pub struct Prepare {
 }
 
 impl Prepare {
-    /// Prepares, and tells what is there.
+    /// Prepares, tells what is there, and gives it.
     ///
     /// # Errors
     /// A sentence for whoever typed it.
-    pub fn run(&self) -> anyhow::Result<()> {
+    pub fn run(&self) -> anyhow::Result<Prepared> {
         let prepared = prepare(&Options { only: self.only.clone() }, &Progress::on_stderr())?;
         if self.json {
             println!("{}", serde_json::to_string(&prepared)?);
@@ -33,7 +33,7 @@ impl Prepare {
             println!("{}", table(&prepared));
             eprintln!("Next: cairn bench");
         }
-        Ok(())
+        Ok(prepared)
     }
 }
 
