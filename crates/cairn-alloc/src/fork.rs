@@ -4,7 +4,8 @@
 //! half changed; afterwards both sides let go. In the child only the forking thread exists: what the others had in
 //! their bins goes back to the centers ("the child owns what its dead threads owned"). Bins are consistent at every
 //! instruction (see `Bin::push`), and the transfer stacks by design; a thread that was just carrying a batch between two of
-//! them takes it with it, so a child can lose at most one batch per thread that was in a miss at that moment.
+//! them takes it with it, so a child can lose at most one batch per thread that was in a miss at that moment, and the one
+//! chunk of 2 MiB that may just have been out to be filled (pages/huge.rs).
 
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 

@@ -58,14 +58,18 @@ impl Huge {
         in_use >= self.from && !self.filling && are_on()
     }
 
-    /// A filling begins.
+    /// A chunk goes out to be filled.
     pub fn begin(&mut self) {
         self.filling = true;
     }
 
+    /// The chunk is back.
+    pub fn end(&mut self) {
+        self.filling = false;
+    }
+
     /// How the filling went; true if the last ones all were quick.
     pub fn filled(&mut self, took: Filled, in_use: usize) -> bool {
-        self.filling = false;
         match took {
             Filled::Quickly => {
                 self.streak += 1;

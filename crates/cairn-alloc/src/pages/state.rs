@@ -171,6 +171,7 @@ impl State {
 
     /// A chunk comes back: free, and with pages.
     pub fn chunk_filled(&mut self, chunk: Place, filled: Filled) {
+        self.huge.end();
         self.tried_huge(filled);
         self.release(chunk, CHUNK, if filled == Filled::Not { 0 } else { CHUNK });
     }
