@@ -2,9 +2,14 @@
 
 use super::*;
 
-fn outcome(line: &str) -> Outcome {
+/// Runs the workload, which must say its own name and take some time.
+#[track_caller]
+pub(crate) fn outcome(line: &str) -> Outcome {
     let words = std::iter::once("cairn-workload").chain(line.split(' '));
-    Options::try_parse_from(words).expect("the command line is valid").outcome()
+    let outcome = Options::try_parse_from(words).expect("the command line is valid").outcome();
+    assert_eq!(outcome.workload, line.split(' ').next().unwrap());
+    assert!(outcome.elapsed_ns > 0, "{line}");
+    outcome
 }
 
 /// Runs the workload, which must report this many operations.
@@ -12,8 +17,6 @@ fn outcome(line: &str) -> Outcome {
 pub(crate) fn check(line: &str, operations: u64) -> Outcome {
     let outcome = outcome(line);
     assert_eq!(outcome.operations, operations, "{line}");
-    assert!(outcome.elapsed_ns > 0, "{line}");
-    assert_eq!(outcome.workload, line.split(' ').next().unwrap());
     let quotient = outcome.elapsed_ns as f64 / operations as f64;
     assert!((outcome.ns_per_operation - quotient).abs() < 1e-6, "{line}");
     outcome

@@ -2,16 +2,8 @@
 
 use clap::Parser;
 
-use crate::{Options, Outcome};
-
-#[track_caller]
-fn outcome(line: &str) -> Outcome {
-    let words = std::iter::once("cairn-workload").chain(line.split(' '));
-    let outcome = Options::try_parse_from(words).expect("the command line is valid").outcome();
-    assert_eq!(outcome.workload, line.split(' ').next().unwrap());
-    assert!(outcome.elapsed_ns > 0, "{line}");
-    outcome
-}
+use crate::Options;
+use crate::tests::outcome;
 
 #[test]
 fn boxes_are_built_and_replaced() {
