@@ -65,23 +65,25 @@ impl Block {
         Block(place)
     }
 
-    fn bytes(self) -> usize {
+    fn body(self) -> LargeBody {
         // SAFETY: the block is live, so the descriptor is its owner's.
-        unsafe { (*self.0.region.descriptor(self.0.granule)).body.large.bytes }
+        unsafe { (*self.0.region.descriptor(self.0.granule)).body.large }
+    }
+
+    fn bytes(self) -> usize {
+        self.body().bytes
     }
 
     fn zeroed(self) -> bool {
-        // SAFETY: as in `bytes`.
-        unsafe { (*self.0.region.descriptor(self.0.granule)).body.large.zeroed }
+        self.body().zeroed
     }
 
     fn huge(self) -> bool {
-        // SAFETY: as in `bytes`.
-        unsafe { (*self.0.region.descriptor(self.0.granule)).body.large.huge }
+        self.body().huge
     }
 
     fn set(self, body: LargeBody) {
-        // SAFETY: as in `bytes`.
+        // SAFETY: as in `body`.
         unsafe { (*self.0.region.descriptor(self.0.granule)).body = Body { large: body } }
     }
 
@@ -97,7 +99,7 @@ impl Block {
     fn resize(self, bytes: usize) {
         count::atomic(count::Place::Large, &BYTES);
         BYTES.fetch_add(bytes.wrapping_sub(self.bytes()), Relaxed);
-        self.set(LargeBody { bytes, zeroed: self.zeroed(), huge: self.huge() });
+        self.set(LargeBody { bytes, ..self.body() });
     }
 }
 
@@ -115,7 +117,7 @@ pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
     let Some(block) = make(size, size, align, prefer) else { return core::ptr::null_mut() };
     if zeroed {
         pages::zero_dirty(block.0, block.bytes());
-        block.set(LargeBody { bytes: block.bytes(), zeroed: true, huge: false });
+        block.set(LargeBody { zeroed: true, ..block.body() });
     } else if size >= HUGE_MIN {
         favour_huge(block, 0, os::HUGE_PAGE);
     }
@@ -141,7 +143,7 @@ fn favour_huge(block: Block, from: usize, bytes: usize) {
     pages::huge::forbid_elsewhere(block.0.region);
     // SAFETY: the span is ours.
     unsafe { os::allow_huge(at, block.span_bytes()) };
-    block.set(LargeBody { bytes: block.bytes(), zeroed: block.zeroed(), huge: true });
+    block.set(LargeBody { huge: true, ..block.body() });
     let mut reliable = false;
     for address in (first..end).step_by(os::HUGE_PAGE) {
         // SAFETY: the huge page lies in the block.
@@ -164,7 +166,7 @@ fn forbid_huge(block: Block) {
     if block.huge() {
         // SAFETY: the span is ours.
         unsafe { os::forbid_huge(block.address(), block.span_bytes()) };
-        block.set(LargeBody { bytes: block.bytes(), zeroed: block.zeroed(), huge: false });
+        block.set(LargeBody { huge: false, ..block.body() });
     }
 }
 
@@ -245,11 +247,9 @@ fn reach(block: Block, used_granules: usize) -> usize {
     (reach / GRANULE).min(block.span_bytes() / GRANULE)
 }
 
-fn release(block: Block, mut used_granules: usize) {
-    if block.huge() {
-        used_granules = reach(block, used_granules);
-        forbid_huge(block);
-    }
+fn release(block: Block, used_granules: usize) {
+    let used_granules = reach(block, used_granules);
+    forbid_huge(block);
     count::atomic(count::Place::Large, &BLOCKS);
     BLOCKS.fetch_sub(1, Relaxed);
     count::atomic(count::Place::Large, &BYTES);
@@ -414,8 +414,8 @@ fn move_mapping(block: Block, bytes: usize) -> Option<Block> {
 /// place knows nothing.
 fn come_along(old: Block, new: Block) {
     let huge = old.huge();
-    old.set(LargeBody { bytes: old.bytes(), zeroed: old.zeroed(), huge: false });
-    new.set(LargeBody { bytes: new.bytes(), zeroed: false, huge });
+    old.set(LargeBody { huge: false, ..old.body() });
+    new.set(LargeBody { huge, ..new.body() });
     grown(new, old.bytes());
 }
 
