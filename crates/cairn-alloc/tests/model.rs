@@ -61,3 +61,42 @@ fn large_blocks_grow_in_place_or_move_with_their_contents() {
     }
     expect_counted([].iter());
 }
+
+/// Blocks large enough for huge pages: what they hold is kept when they grow, move and shrink, and what they leave behind is not
+/// seen by a zeroed block, not even behind the bytes that they were asked for.
+#[test]
+fn blocks_with_huge_pages_keep_their_contents_and_leave_none() {
+    const MIB: usize = 1 << 20;
+    let _alone = alone();
+    let stamp = |at: usize| (at >> 12) as u8 | 1;
+    let mark = |block: *mut u8, from: usize, to: usize| {
+        (from.next_multiple_of(4096)..to)
+            .step_by(4096)
+            .for_each(|at| unsafe { block.add(at).write(stamp(at)) });
+    };
+    let keeps = |block: *mut u8, to: usize| {
+        (0..to).step_by(4096).all(|at| unsafe { block.add(at).read() } == stamp(at))
+    };
+    for round in 0..3 {
+        let mut size = 20 * MIB + 4096 * round;
+        let mut block = allocate(size);
+        mark(block, 0, size);
+        while size < 150 * MIB {
+            let new = size + size / 2;
+            block = unsafe { engine::reallocate(block, new) };
+            assert!(keeps(block, size), "grown to {new} bytes in round {round}");
+            mark(block, size, new);
+            size = new;
+        }
+        block = unsafe { engine::reallocate(block, 30 * MIB) };
+        assert!(keeps(block, 30 * MIB), "shrunk in round {round}");
+        unsafe { free(block) };
+        let zeroed = engine::allocate_zeroed(200 * MIB);
+        assert!(
+            (0..200 * MIB).step_by(4096).all(|at| unsafe { zeroed.add(at).read() } == 0),
+            "calloc in round {round}"
+        );
+        unsafe { free(zeroed) };
+    }
+    expect_counted([].iter());
+}
