@@ -10,12 +10,12 @@ use shadow::{allocate, alone, expect_counted, free, run_alone, run_threads, step
 
 #[test]
 fn random_operations_by_one_thread() {
-    run_alone(1..=3, steps(30_000));
+    run_alone(1..=3, steps(12_000));
 }
 
 #[test]
 fn random_operations_by_threads_that_pass_blocks_on_and_end() {
-    run_threads(8, steps(5_000));
+    run_threads(8, steps(3_000));
 }
 
 #[test]

@@ -15,12 +15,12 @@ fn at_once() {
 #[test]
 fn random_operations_by_one_thread() {
     at_once();
-    run_alone(11..=13, steps(20_000));
+    run_alone(11..=13, steps(12_000));
     assert!(engine::statistics().purged_bytes > 10 << 20, "little was given back, so little was tested");
 }
 
 #[test]
 fn random_operations_by_threads_that_pass_blocks_on_and_end() {
     at_once();
-    run_threads(6, steps(4_000));
+    run_threads(6, steps(3_000));
 }

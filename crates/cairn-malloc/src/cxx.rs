@@ -63,6 +63,7 @@ macro_rules! catch_all_table {
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use catch_all_table;
 
+#[path = "cxx/runtime.rs"] // so that it also holds where the fuzz target takes this file in
 mod runtime;
 #[cfg_attr(target_arch = "x86_64", path = "cxx/x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "cxx/aarch64.rs")]

@@ -61,13 +61,13 @@ impl Mallinfo<usize> {
 }
 
 /// What the heap holds, in glibc's terms.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(cairn_inside), unsafe(no_mangle))]
 pub extern "C" fn mallinfo2() -> Mallinfo<usize> {
     Mallinfo::new(&engine::statistics())
 }
 
 /// [`mallinfo2`] in `int`s: what doesn't fit becomes `INT_MAX`.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(cairn_inside), unsafe(no_mangle))]
 pub extern "C" fn mallinfo() -> Mallinfo<c_int> {
     let wide = Mallinfo::new(&engine::statistics());
     let narrow = |value: usize| c_int::try_from(value).unwrap_or(c_int::MAX);
@@ -86,7 +86,7 @@ pub extern "C" fn mallinfo() -> Mallinfo<c_int> {
 }
 
 /// Prints what the heap holds to stderr.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(cairn_inside), unsafe(no_mangle))]
 pub extern "C" fn malloc_stats() {
     let _errno = KeepErrno::new();
     report::readable(&mut Text::to(Sink::Descriptor(libc::STDERR_FILENO)), &engine::statistics());
@@ -101,7 +101,7 @@ pub extern "C" fn malloc_stats() {
 ///
 /// # Safety
 /// `stream` is an open stream of the C library.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(cairn_inside), unsafe(no_mangle))]
 pub unsafe extern "C" fn malloc_info(options: c_int, stream: *mut libc::FILE) -> c_int {
     if options != 0 {
         return libc::EINVAL;
@@ -150,7 +150,7 @@ fn total(text: &mut Text, kind: &str, count: usize, size: usize) {
 }
 
 /// Gives free pages back to the kernel at once, except for `keep` bytes; 1 if there were any, else 0.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(cairn_inside), unsafe(no_mangle))]
 pub extern "C" fn malloc_trim(keep: usize) -> c_int {
     let _errno = KeepErrno::new();
     c_int::from(engine::trim(keep))
@@ -162,7 +162,7 @@ pub extern "C" fn malloc_trim(keep: usize) -> c_int {
 /// for mmap), and a program that sets them does so for speed or memory, never for correctness. Two are
 /// refused, so that a program that looks at the result isn't deceived: filling of blocks (`M_PERTURB` other
 /// than 0) and checks by `M_CHECK_ACTION`. Cairn's own settings are the `CAIRN_*` variables.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(cairn_inside), unsafe(no_mangle))]
 pub extern "C" fn mallopt(parameter: c_int, value: c_int) -> c_int {
     const M_MXFAST: c_int = 1;
     const M_GRAIN: c_int = 3;

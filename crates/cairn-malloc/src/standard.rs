@@ -118,7 +118,7 @@ macro_rules! export {
         /// # Safety
         /// A pointer to a block is null or a live block of this allocator; a pointer to a result can be
         /// written.
-        #[unsafe(no_mangle)]
+        #[cfg_attr(not(cairn_inside), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name $args -> $out {
             // SAFETY: passed on to the caller.
             unsafe { $body }
@@ -126,7 +126,7 @@ macro_rules! export {
     )*};
     ($($(#[$doc:meta])* $name:ident)* => fn $args:tt -> $out:ty = $body:expr) => {$(
         $(#[$doc])*
-        #[unsafe(no_mangle)]
+        #[cfg_attr(not(cairn_inside), unsafe(no_mangle))]
         pub extern "C" fn $name $args -> $out {
             $body
         }
@@ -181,7 +181,7 @@ export! {
 ///
 /// # Safety
 /// `block` is null or a live block of this allocator.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(cairn_inside), unsafe(no_mangle))]
 pub unsafe extern "C" fn reallocarray(block: *mut u8, count: usize, size: usize) -> *mut u8 {
     match count.checked_mul(size) {
         // SAFETY: passed on to the caller.
@@ -194,7 +194,7 @@ pub unsafe extern "C" fn reallocarray(block: *mut u8, count: usize, size: usize)
 ///
 /// # Safety
 /// `block` is null or a live block of this allocator.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(cairn_inside), unsafe(no_mangle))]
 pub unsafe extern "C" fn malloc_usable_size(block: *mut u8) -> usize {
     // SAFETY: not null, so live, says the caller.
     if block.is_null() { 0 } else { unsafe { engine::usable_size(block) } }

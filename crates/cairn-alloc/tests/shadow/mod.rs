@@ -1,58 +1,35 @@
-//! A shadow of the engine: it knows each live block, what was written to it, and how many there are of each size, and
-//! holds all of this against the engine at each step. The runs below are shared by test binaries that differ in a setting,
-//! because a setting holds for a whole process.
+//! A shadow of the heap: it knows each live block, what was written to it, and how it must be freed, and holds all of this
+//! against the heap at each step. Shared by test binaries that differ in a setting, because a setting holds for a whole
+//! process, and by the fuzz target (`fuzz/`), which plays bytes on the exported functions.
+//!
+//! | file | |
+//! |---|---|
+//! | mod.rs | the shadow and its steps |
+//! | live.rs | one block and what it holds |
+//! | door.rs | the functions under test |
+//! | random.rs | where decisions come from |
+//! | runs.rs | runs by seed, by one thread and by several, and the count of live blocks |
+//! | play.rs | runs by bytes, by up to four threads |
+#![allow(dead_code, unused_imports)] // each test uses a part
+#![allow(clippy::undocumented_unsafe_blocks)] // a step owns the blocks that it took out; a door's contract is its function's
 
+pub mod door;
+mod live;
+pub mod play;
+mod random;
+mod runs;
+
+use std::alloc::{GlobalAlloc, Layout};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::ptr;
 
-use cairn_alloc::class::{self, SMALL_MAX};
-use cairn_alloc::engine;
+use cairn_alloc::class::SMALL_MAX;
+use cairn_alloc::{Cairn, engine};
 
-/// From this size on, a block is looked at and written in parts: pages that nobody has touched are a case of its own.
-const SPARSE: usize = 1 << 20;
-/// With more bytes than this, a shadow frees instead of allocating.
-const BYTES_MAX: usize = 48 << 20;
-/// The greatest size, as a power of two: some blocks in [`Shadow::step`] go up to it.
-const LOG2_MAX: u64 = 23;
-
-/// Tests that count live blocks run one at a time.
-pub fn alone() -> MutexGuard<'static, ()> {
-    static LOCK: Mutex<()> = Mutex::new(());
-    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A small generator, so that a failure can be repeated by its seed (xorshift64*, Vigna 2016).
-pub struct Random(pub u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    pub fn below(&mut self, limit: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(limit)) >> 64) as u64
-    }
-
-    /// True once in `times`.
-    fn once_in(&mut self, times: u64) -> bool {
-        self.below(times) == 0
-    }
-
-    /// Mostly small, sometimes large: log-uniform up to 2^`log2_max`.
-    fn size(&mut self, log2_max: u64) -> usize {
-        let bits = self.below(log2_max + 1);
-        self.below(1 << bits) as usize
-    }
-
-    /// A large block's size, log-uniform up to 2^[`LOG2_MAX`].
-    fn large(&mut self) -> usize {
-        let least = 1 << (15 + self.below(LOG2_MAX - 15));
-        (least + 1 + self.below(least)) as usize
-    }
-}
+use door::{Door, Owner, called};
+pub use live::Live;
+pub use random::Random;
+pub use runs::{alone, expect_counted, run_alone, run_threads, steps};
 
 pub fn allocate(size: usize) -> *mut u8 {
     let block = engine::allocate_fast(size);
@@ -70,124 +47,31 @@ pub unsafe fn free(block: *mut u8) {
     }
 }
 
-/// A live block, `large` if it is a span of its own (which one of few bytes may be, for its alignment). The bytes of `written` are `stamp`; the others below `zero_to` are zero, the rest is anything.
-#[derive(Clone, Debug)]
-pub struct Live {
-    address: usize,
-    usable: usize,
-    large: bool,
-    stamp: u8,
-    written: std::ops::Range<usize>,
-    zero_to: usize,
-}
-
-impl Live {
-    pub fn pointer(&self) -> *mut u8 {
-        std::ptr::with_exposed_provenance_mut(self.address)
-    }
-
-    fn expect(&self, range: std::ops::Range<usize>, value: u8) {
-        let start = range.start;
-        // SAFETY: the block is live and ours, and the range lies in it; nobody writes to it meanwhile.
-        let bytes = unsafe { std::slice::from_raw_parts(self.pointer().add(start), range.len()) };
-        // A prime below every page size, so that no page is left out.
-        let step = if bytes.len() > 1 << 16 { 509 } else { 1 };
-        if let Some(i) = (0..bytes.len()).step_by(step).find(|&i| bytes[i] != value) {
-            panic!("byte {} is {:#x} and not {value:#x} in {self:x?}", start + i, bytes[i]);
-        }
-    }
-
-    /// Checks the first `upto` bytes; of pages that should be zero only a part if they are many, since a look touches them.
-    fn check(&self, upto: usize, random: &mut Random) {
-        self.expect(self.written.start.min(upto)..self.written.end.min(upto), self.stamp);
-        let upto = upto.min(self.zero_to);
-        let (before, behind) = (0..self.written.start.min(upto), self.written.end.min(upto)..upto);
-        for range in [before, behind] {
-            if self.usable < SPARSE {
-                self.expect(range, 0);
-                continue;
-            }
-            for from in range.clone().step_by(1 << 16) {
-                if random.once_in(3) {
-                    self.expect(from..range.end.min(from + (1 << 16)), 0);
-                }
-            }
-        }
-    }
-
-    /// Writes to a part of the block, mostly to all of it: as far as was asked for, or as far as may be used.
-    fn write(&mut self, size: usize, random: &mut Random) {
-        let end = if random.once_in(2) { size } else { self.usable };
-        self.written = 0..end;
-        if end >= SPARSE / 8 && (self.zero_to > 0 || random.once_in(4)) {
-            let from = random.below(end as u64) as usize;
-            self.written = from..from + random.below((end - from) as u64) as usize;
-        }
-        // SAFETY: the block is live and ours, and has so many bytes.
-        unsafe { self.pointer().add(self.written.start).write_bytes(self.stamp, self.written.len()) };
-    }
-}
-
-/// Live blocks and their usable bytes: small ones by usable size, large ones under 0.
-type Count = BTreeMap<usize, (usize, usize)>;
-
-fn count<'a>(blocks: impl Iterator<Item = &'a Live>) -> Count {
-    let mut count = Count::new();
-    for live in blocks {
-        let size = if live.large { 0 } else { live.usable };
-        let entry = count.entry(size).or_default();
-        *entry = (entry.0 + 1, entry.1 + live.usable);
-    }
-    count
-}
-
-/// The engine counts exactly these blocks: at once, or when the thread of a test that has just ended has brought back what it held
-/// (the harness doesn't wait for that).
-pub fn expect_counted<'a>(blocks: impl Iterator<Item = &'a Live>) {
-    let expected = count(blocks);
-    let mut counted = counted_by_the_engine();
-    for _ in 0..1000 {
-        if counted == expected {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(1));
-        counted = counted_by_the_engine();
-    }
-    panic!("live blocks by size: the engine counts {counted:?}, the shadow {expected:?}");
-}
-
-fn counted_by_the_engine() -> Count {
-    let statistics = engine::statistics();
-    let small = statistics.classes.iter().filter(|class| class.live_blocks > 0);
-    let mut counted: Count = small
-        .map(|class| (class.block_size, (class.live_blocks, class.live_blocks * class.block_size)))
-        .collect();
-    if statistics.large_blocks > 0 || statistics.large_bytes > 0 {
-        counted.insert(0, (statistics.large_blocks, statistics.large_bytes));
-    }
-    counted
-}
-
 /// Blocks by address.
-#[derive(Default)]
 pub struct Shadow {
+    door: &'static Door,
     blocks: BTreeMap<usize, Live>,
-    /// Their addresses in no order, to choose from.
+    /// Their addresses, in no order, to choose from.
     addresses: Vec<usize>,
     bytes: usize,
     stamp: u8,
+    /// The greatest size, as a power of two, that a step asks for (but for the impossible ones).
+    pub log2_max: u64,
+    /// With more bytes than this, a step frees instead of allocating.
+    pub bytes_max: usize,
 }
 
 impl Shadow {
-    pub fn with(blocks: Vec<Live>) -> Self {
-        let bytes = blocks.iter().map(|live| live.usable).sum();
-        let addresses = blocks.iter().map(|live| live.address).collect();
-        Shadow {
-            blocks: blocks.into_iter().map(|live| (live.address, live)).collect(),
-            addresses,
-            bytes,
-            stamp: 0,
-        }
+    pub fn new(door: &'static Door) -> Self {
+        Self::with(door, Vec::new())
+    }
+
+    pub fn with(door: &'static Door, blocks: Vec<Live>) -> Self {
+        let (map, addresses) = (BTreeMap::new(), Vec::new());
+        let (log2_max, bytes_max) = (23, 48 << 20);
+        let mut shadow = Shadow { door, blocks: map, addresses, bytes: 0, stamp: 0, log2_max, bytes_max };
+        blocks.into_iter().for_each(|live| shadow.take_in(live));
+        shadow
     }
 
     pub fn into_blocks(self) -> Vec<Live> {
@@ -198,87 +82,188 @@ impl Shadow {
         self.blocks.values()
     }
 
-    /// Takes a new block in, whose contents are zero or anything, and writes to it.
-    fn add(&mut self, pointer: *mut u8, size: usize, align: usize, zero: bool, random: &mut Random) {
-        assert!(!pointer.is_null(), "no memory for {size} bytes");
-        let address = pointer.expose_provenance();
-        assert_eq!(address % align, 0, "alignment {align} of {size} bytes");
-        // SAFETY: the block is live.
-        let usable = unsafe { engine::usable_size(pointer) };
-        assert!(usable >= size, "{size} bytes were asked for, {usable} can be used");
+    /// Takes a live block in; it must overlap with none.
+    pub fn take_in(&mut self, live: Live) {
+        let (address, usable) = (live.address, live.usable);
         if let Some((_, before)) = self.blocks.range(..=address).next_back() {
             assert!(before.address + before.usable <= address, "{before:x?} overlaps {address:x}");
         }
         if let Some((behind, _)) = self.blocks.range(address..).next() {
             assert!(address + usable <= *behind, "{address:x}+{usable:x} overlaps {behind:x}");
         }
-        self.stamp = self.stamp.wrapping_add(1).max(1);
-        let zero_to = if zero { size } else { 0 };
-        let large = class::of_layout(size, align) == 0;
-        let mut live = Live { address, usable, large, stamp: self.stamp, written: 0..0, zero_to };
-        // Of a zeroed block that nobody writes to, the engine should know that it is still zero.
-        if zero {
-            live.check(usable, random);
-        }
-        if !(zero && random.once_in(4)) {
-            live.write(size, random);
-        }
         self.bytes += usable;
         self.addresses.push(address);
         self.blocks.insert(address, live);
     }
 
-    /// Takes any block out, its contents checked; it is still allocated.
-    fn take(&mut self, random: &mut Random) -> Option<Live> {
-        if self.addresses.is_empty() {
-            return None;
+    /// Takes a new block in, whose contents are zero or anything, and writes to it.
+    fn add(&mut self, pointer: *mut u8, owner: Owner, zero: bool, random: &mut Random) {
+        let (size, align) = owner.request();
+        assert!(!pointer.is_null(), "no memory for {owner:?}");
+        assert!(pointer.addr().is_multiple_of(align), "{pointer:p} for {owner:?}");
+        self.stamp = self.stamp.wrapping_add(1).max(1);
+        let mut live = Live::new(pointer, owner, self.stamp);
+        // SAFETY: the block is live.
+        let usable = unsafe { (self.door.usable_size)(pointer) };
+        assert!(usable >= size && usable >= live.usable, "{usable} bytes can be used of {owner:?}");
+        // Of a zeroed block that nobody writes to, the engine should know that it is still zero.
+        if zero {
+            live.zero_to = size;
+            live.check(live.usable, random);
         }
-        let address = self.addresses.swap_remove(random.below(self.addresses.len() as u64) as usize);
-        let live = self.blocks.remove(&address)?;
-        live.check(live.usable, random);
-        self.bytes -= live.usable;
-        Some(live)
+        if !(zero && random.once_in(4)) {
+            live.write(random);
+        }
+        self.take_in(live);
     }
 
-    /// One random operation.
-    pub fn step(&mut self, random: &mut Random) {
-        let choice = if self.bytes > BYTES_MAX { 19 } else { random.below(20) };
-        match choice {
-            0..7 => {
-                let size = if random.once_in(100) { random.large() } else { random.size(19) };
-                self.add(allocate(size), size, 16, false, random);
-            }
-            7..9 => self.allocate_zeroed(random),
-            9 => {
-                // To 4 MiB.
-                let (align, size) = (1 << random.below(23), random.size(18));
-                self.add(engine::allocate_aligned(align, size), size, align.max(16), false, random);
-            }
-            10..12 => self.resize(random),
-            12 => self.shrink_a_little(random),
-            _ => {
-                if let Some(old) = self.take(random) {
-                    // SAFETY: the block is live and ours, and forgotten.
-                    unsafe { free(old.pointer()) };
-                }
-            }
+    /// Takes any block out, its contents checked; it is still allocated.
+    pub fn take(&mut self, random: &mut Random) -> Option<Live> {
+        let count = self.addresses.len() as u64;
+        (count > 0).then(|| random.below(count) as usize).map(|at| self.take_out(at, random))
+    }
+
+    fn take_out(&mut self, at: usize, random: &mut Random) -> Live {
+        let address = self.addresses.swap_remove(at);
+        let live = self.blocks.remove(&address).expect("addresses and blocks agree");
+        live.check(live.usable, random);
+        self.bytes -= live.usable;
+        live
+    }
+
+    /// Gives back a block that was taken out.
+    fn release(&self, live: &Live, random: &mut Random) {
+        // SAFETY: the block is live and ours, and forgotten.
+        unsafe { self.door.release(live.pointer(), live.owner, random) };
+    }
+
+    /// Frees all.
+    pub fn clear(&mut self, random: &mut Random) {
+        while !self.addresses.is_empty() {
+            let live = self.take_out(self.addresses.len() - 1, random);
+            self.release(&live, random);
         }
+    }
+
+    /// One operation.
+    pub fn step(&mut self, random: &mut Random) {
+        if self.bytes > self.bytes_max {
+            return self.free_one(random);
+        }
+        match random.below(40) {
+            0..9 => self.allocate(random),
+            9..12 => self.allocate_zeroed(random),
+            12..14 => self.allocate_aligned(random),
+            14..17 => self.allocate_by_new(random),
+            17..20 => self.allocate_by_layout(random),
+            20..25 => self.resize(random),
+            25 => self.shrink_a_little(random),
+            26 => self.many(random),
+            27 => self.free_many(random),
+            28 => self.impossible(random),
+            29 => self.nothing(random),
+            _ => self.free_one(random),
+        }
+    }
+
+    fn free_one(&mut self, random: &mut Random) {
+        if let Some(old) = self.take(random) {
+            self.release(&old, random);
+        }
+    }
+
+    fn some_size(&self, log2_max: u64, random: &mut Random) -> usize {
+        if random.once_in(64) {
+            random.large(self.log2_max)
+        } else {
+            random.size(log2_max.min(self.log2_max))
+        }
+    }
+
+    fn allocate(&mut self, random: &mut Random) {
+        let size = self.some_size(19, random);
+        let block = called(|| (self.door.malloc)(size));
+        self.add(block, Owner::Plain { size }, false, random);
     }
 
     fn allocate_zeroed(&mut self, random: &mut Random) {
-        let size = if random.once_in(20) { random.large() } else { random.size(18) };
-        self.add(engine::allocate_zeroed(size), size, 16, true, random);
+        let size = self.some_size(18, random);
+        let count = 1 + random.below(4) as usize;
+        let block = called(|| (self.door.calloc)(count, size.div_ceil(count)));
+        self.add(block, Owner::Plain { size: count * size.div_ceil(count) }, true, random);
+    }
+
+    /// To 4 MiB.
+    fn some_align(random: &mut Random) -> usize {
+        1 << if random.once_in(2) { random.below(23) } else { random.below(7) }
+    }
+
+    fn allocate_aligned(&mut self, random: &mut Random) {
+        let (align, size) = (Self::some_align(random), random.size(18));
+        let page = cairn_core::os::page_size();
+        let (block, owner) = match random.below(5) {
+            0 => {
+                let block = called(|| (self.door.aligned_alloc)(align, size));
+                (block, Owner::Aligned { size, align })
+            }
+            1 => {
+                let (mut block, align) = (ptr::null_mut(), align.max(size_of::<usize>()));
+                // SAFETY: the place for the result is a local.
+                let code = unsafe { (self.door.posix_memalign)(&mut block, align, size) };
+                assert_eq!(code, 0, "posix_memalign");
+                (block, Owner::Other { size, align })
+            }
+            2 => (called(|| (self.door.memalign)(align, size)), Owner::Other { size, align }),
+            3 => (called(|| (self.door.valloc)(size)), Owner::Other { size, align: page }),
+            _ => {
+                let whole = size.max(1).next_multiple_of(page);
+                (called(|| (self.door.pvalloc)(size)), Owner::Other { size: whole, align: page })
+            }
+        };
+        self.add(block, owner, false, random);
+    }
+
+    fn allocate_by_new(&mut self, random: &mut Random) {
+        let size = self.some_size(16, random);
+        let tag = &0;
+        let (block, align) = match random.below(4) {
+            0 => (called(|| (self.door.new)(size)), 0),
+            1 => (called(|| (self.door.new_nothrow)(size, tag)), 0),
+            2 => {
+                let align = Self::some_align(random);
+                (called(|| (self.door.new_aligned)(size, align)), align)
+            }
+            _ => {
+                let align = Self::some_align(random);
+                (called(|| (self.door.new_aligned_nothrow)(size, align, tag)), align)
+            }
+        };
+        self.add(block, Owner::New { size, align }, false, random);
+    }
+
+    fn some_layout(&self, random: &mut Random) -> Layout {
+        let size = self.some_size(18, random).max(1);
+        Layout::from_size_align(size, Self::some_align(random)).expect("a small alignment")
+    }
+
+    fn allocate_by_layout(&mut self, random: &mut Random) {
+        let layout = self.some_layout(random);
+        let zero = random.once_in(3);
+        // SAFETY: the size is not 0.
+        let block = unsafe { if zero { Cairn.alloc_zeroed(layout) } else { Cairn.alloc(layout) } };
+        self.add(block, Owner::Rust(layout), zero, random);
     }
 
     fn resize(&mut self, random: &mut Random) {
         let Some(old) = self.take(random) else { return };
         let size = match random.below(6) {
-            0 => random.large(),
-            // A little or a good deal more: there a large block may stay in place, or move.
-            1 => (old.usable + random.below(old.usable as u64 + 1) as usize).min(1 << LOG2_MAX),
-            _ => random.size(20).max(1),
+            0 => random.large(self.log2_max),
+            // A little or a good deal more or less: there a block may stay in place, or move.
+            1 => (old.usable + random.below(old.usable as u64 + 1) as usize).min(1 << self.log2_max),
+            2 => old.usable.saturating_sub(random.below(64) as usize),
+            _ => random.size(self.log2_max.min(20)),
         };
-        self.reallocate(old, size, random);
+        self.reallocate(old, size.max(1), random);
     }
 
     /// Takes up to a sixth off a large block: it stays where it is, and what was cut off is no longer looked at. Then mostly
@@ -286,91 +271,146 @@ impl Shadow {
     fn shrink_a_little(&mut self, random: &mut Random) {
         let Some(old) = self.take(random) else { return };
         let whole = old.usable;
-        if whole <= SMALL_MAX {
-            return self.reallocate(old, whole, random);
+        if !old.is_large() || whole <= SMALL_MAX || matches!(old.owner, Owner::Rust(_)) {
+            return self.reallocate(old, whole.max(1), random);
         }
         let size = (whole - random.below(whole as u64 / 6) as usize).max(SMALL_MAX + 1);
         // SAFETY: the block is live and ours.
-        let same = unsafe { engine::reallocate(old.pointer(), size) };
+        let same = unsafe { (self.door.realloc)(old.pointer(), size) };
         assert_eq!(same, old.pointer(), "a large block that shrinks by little stays in place");
         if random.once_in(4) {
-            return self.add(same, size, 16, false, random);
+            return self.add(same, Owner::Plain { size }, false, random);
         }
         // SAFETY: as above; it is forgotten.
-        unsafe { free(same) };
-        self.add(engine::allocate_zeroed(whole), whole, 16, true, random);
+        unsafe { (self.door.free)(same) };
+        let block = called(|| (self.door.calloc)(1, whole));
+        self.add(block, Owner::Plain { size: whole }, true, random);
     }
 
     /// Resizes a block that was taken out. All that the program could use is kept, not only what it had asked for.
     fn reallocate(&mut self, old: Live, size: usize, random: &mut Random) {
-        // SAFETY: the block is live and ours.
-        let new = unsafe { engine::reallocate(old.pointer(), size) };
-        assert!(!new.is_null(), "no memory to resize to {size} bytes");
-        // SAFETY: the block is live.
-        let usable = unsafe { engine::usable_size(new) };
-        let kept = size.min(old.usable);
-        Live { address: new.expose_provenance(), usable, ..old }.check(kept, random);
-        self.add(new, size, 16, false, random);
-    }
-
-    /// Frees all.
-    pub fn clear(&mut self, random: &mut Random) {
-        self.bytes = 0;
-        self.addresses.clear();
-        for live in std::mem::take(&mut self.blocks).into_values() {
-            live.check(live.usable, random);
-            // SAFETY: the block is live and ours, and forgotten.
-            unsafe { free(live.pointer()) };
+        if let Owner::Rust(layout) = old.owner {
+            return self.change_layout(old, layout, size, random);
         }
-    }
-}
-
-/// So many on the machine itself; under an emulator a tenth.
-pub fn steps(natively: usize) -> usize {
-    if cfg!(target_arch = "x86_64") { natively } else { natively / 10 }
-}
-
-/// Random operations by this thread; the engine's count is compared throughout.
-pub fn run_alone(seeds: std::ops::RangeInclusive<u64>, steps: usize) {
-    let _alone = alone();
-    expect_counted([].iter());
-    for seed in seeds {
-        let mut random = Random(seed * 0x9e37_79b9);
-        let mut shadow = Shadow::default();
-        for step in 1..=steps {
-            shadow.step(&mut random);
-            if step % 1000 == 0 {
-                expect_counted(shadow.blocks());
-            }
-            if step % 5000 == 0 {
-                engine::trim(if random.once_in(2) { 0 } else { 1 << 20 });
-            }
-        }
-        shadow.clear(&mut random);
-        expect_counted([].iter());
-    }
-}
-
-/// Four threads at a time, each with random operations; what is live when they end goes on to the next four.
-pub fn run_threads(generations: u64, steps: usize) {
-    let _alone = alone();
-    let mut inbox: Vec<Vec<Live>> = vec![Vec::new(); 4];
-    for generation in 0..generations {
-        let spawn = |(i, mine): (usize, Vec<Live>)| {
-            std::thread::spawn(move || {
-                let mut random = Random(0x1234_5678 + generation * 100 + i as u64);
-                let mut shadow = Shadow::with(mine);
-                (0..steps).for_each(|_| shadow.step(&mut random));
-                shadow.into_blocks()
-            })
+        let block = match random.below(2) {
+            // SAFETY: the block is live and ours, here and below.
+            0 => called(|| unsafe { (self.door.realloc)(old.pointer(), size) }),
+            _ => called(|| unsafe { (self.door.reallocarray)(old.pointer(), size, 1) }),
         };
-        let threads: Vec<_> = inbox.into_iter().enumerate().map(spawn).collect();
-        inbox = threads.into_iter().map(|thread| thread.join().expect("no thread fails")).collect();
-        // The next thread gets the blocks of another one.
-        inbox.rotate_left(1);
-        expect_counted(inbox.iter().flatten());
+        assert!(!block.is_null(), "no memory to resize to {size} bytes");
+        old.check_moved(block, size.min(old.usable), random);
+        self.add(block, Owner::Plain { size }, false, random);
     }
-    let mut random = Random(99);
-    inbox.into_iter().for_each(|blocks| Shadow::with(blocks).clear(&mut random));
-    expect_counted([].iter());
+
+    fn change_layout(&mut self, old: Live, layout: Layout, size: usize, random: &mut Random) {
+        #[cfg(feature = "allocator-api2")]
+        if random.once_in(2) {
+            let align = if random.once_in(2) { Self::some_align(random) } else { layout.align() };
+            let new = Layout::from_size_align(size, align).expect("a small alignment");
+            return self.grow_or_shrink(old, layout, new, random);
+        }
+        // SAFETY: the block is live, ours, and of this layout.
+        let block = unsafe { Cairn.realloc(old.pointer(), layout, size) };
+        assert!(!block.is_null(), "no memory to resize to {size} bytes");
+        old.check_moved(block, size.min(old.usable), random);
+        let layout = Layout::from_size_align(size, layout.align()).expect("as the old one");
+        self.add(block, Owner::Rust(layout), false, random);
+    }
+
+    /// By the `Allocator` trait, with another alignment.
+    #[cfg(feature = "allocator-api2")]
+    fn grow_or_shrink(&mut self, old: Live, layout: Layout, new: Layout, random: &mut Random) {
+        use allocator_api2::alloc::Allocator;
+        let block = ptr::NonNull::new(old.pointer()).expect("a live block");
+        let zeroes = random.once_in(2);
+        // SAFETY: the block is live, ours, and of this layout; the new one is larger or smaller, as it should be.
+        let block = unsafe {
+            match new.size() >= layout.size() {
+                true if zeroes => Cairn.grow_zeroed(block, layout, new),
+                true => Cairn.grow(block, layout, new),
+                false => Cairn.shrink(block, layout, new),
+            }
+        };
+        let block = block.expect("memory for a small block");
+        if zeroes && new.size() > layout.size() {
+            // SAFETY: the slice is ours.
+            let tail = unsafe { &block.as_ref()[layout.size()..] };
+            assert!(tail.iter().all(|&byte| byte == 0), "grow_zeroed of {layout:?} to {new:?}");
+        }
+        old.check_moved(block.cast().as_ptr(), new.size().min(old.usable), random);
+        self.add(block.cast().as_ptr(), Owner::Rust(new), false, random);
+    }
+
+    /// Many blocks of one size: bins overflow, slabs fill.
+    fn many(&mut self, random: &mut Random) {
+        let (count, size) = (1 + random.below(256) as usize, random.size(13));
+        for _ in 0..count.min((2 << 20) / size.max(1)) {
+            let block = called(|| (self.door.malloc)(size));
+            let mut live = Live::new(block, Owner::Plain { size }, 1 + random.idle(255) as u8);
+            live.write_briefly();
+            self.take_in(live);
+        }
+    }
+
+    /// Frees many blocks: the newest ones, or every second or third of them, so that slabs drain or keep holes.
+    fn free_many(&mut self, random: &mut Random) {
+        let (count, stride) = (1 + random.below(256) as usize, 1 + random.below(3) as usize);
+        let mut at = self.addresses.len();
+        for _ in 0..count {
+            let Some(next) = at.checked_sub(stride) else { return };
+            let live = self.take_out(next, random);
+            self.release(&live, random);
+            at = next;
+        }
+    }
+
+    /// What can't be had is null, and harms nothing.
+    fn impossible(&mut self, random: &mut Random) {
+        let size = isize::MAX as usize - (1 << 16) + random.below(1 << 17) as usize;
+        let door = self.door;
+        let block = match random.below(6) {
+            0 => called(|| (door.malloc)(size)),
+            1 => called(|| (door.calloc)(size, 1 + random.below(9) as usize)),
+            2 => called(|| (door.calloc)(1 << 33, 1 << 31)),
+            3 => called(|| (door.new_nothrow)(size, &0)),
+            4 => called(|| (door.memalign)(1 << 22, size)),
+            _ => {
+                let Some(old) = self.take(random) else { return };
+                let refused = match old.owner {
+                    // SAFETY: the block is live and ours; a failed attempt leaves it as it was.
+                    Owner::Rust(_) => ptr::null_mut(),
+                    _ => called(|| unsafe { (door.reallocarray)(old.pointer(), size, 2) }),
+                };
+                old.check(old.usable, random);
+                self.take_in(old);
+                refused
+            }
+        };
+        assert!(block.is_null(), "{size:x} bytes are more than there are");
+    }
+
+    /// Sizes of 0, null, and the heap's own housekeeping.
+    fn nothing(&mut self, random: &mut Random) {
+        match random.below(8) {
+            0 => {
+                let block = called(|| (self.door.malloc)(0));
+                self.add(block, Owner::Plain { size: 0 }, false, random);
+            }
+            1 => {
+                // SAFETY: null is allowed.
+                let block = called(|| unsafe { (self.door.realloc)(ptr::null_mut(), 7) });
+                self.add(block, Owner::Plain { size: 7 }, false, random);
+            }
+            2 => {
+                let block = called(|| (self.door.calloc)(0, 5));
+                self.add(block, Owner::Plain { size: 0 }, true, random);
+            }
+            // SAFETY: null is allowed.
+            3 => unsafe { (self.door.free)(ptr::null_mut()) },
+            4 => drop((self.door.trim)(0)),
+            5 => drop((self.door.trim)(1 << 20)),
+            6 => engine::purge_step(),
+            _ => assert!(engine::statistics().live_bytes() >= self.bytes),
+        }
+    }
 }
