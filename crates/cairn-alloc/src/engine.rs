@@ -2,11 +2,14 @@
 //!
 //! Each has a fast half that is inlined into its door and has one exit, and a slow half behind it.
 
+use core::alloc::Layout;
+
 use cairn_core::os::KeepErrno;
 
 use crate::class::{self, SMALL_MAX, block_size};
+use crate::modes::{Door, Request};
 use crate::statistics::Statistics;
-use crate::{census, center, large, pages, region, thread};
+use crate::{census, center, large, modes, pages, region, thread};
 
 /// Allocates from the thread's bin, or null if the bin is empty or the size is not small.
 /// The block is aligned to 16 bytes. The one exit of the fast path is a null.
@@ -22,7 +25,7 @@ pub fn allocate_fast(size: usize) -> *mut u8 {
 #[cold]
 pub fn allocate_slow(size: usize) -> *mut u8 {
     let class = if size > SMALL_MAX { 0 } else { class::of_size(size) };
-    allocate_class_slow(class, size, 1, false)
+    allocate_request(class, Request::of_c(size, false))
 }
 
 /// Tries, and if memory is short tries once more after everything that this thread and the transfer stacks hold has gone back
@@ -41,7 +44,7 @@ fn insist(size: usize, mut attempt: impl FnMut() -> *mut u8) -> *mut u8 {
 #[inline]
 pub fn allocate_zeroed(size: usize) -> *mut u8 {
     if size > SMALL_MAX {
-        return allocate_class_slow(0, size, 1, true);
+        return allocate_request(0, Request::of_c(size, true));
     }
     let mut block = allocate_fast(size);
     if block.is_null() {
@@ -58,24 +61,38 @@ pub fn allocate_zeroed(size: usize) -> *mut u8 {
 #[inline]
 pub fn allocate_aligned(align: usize, size: usize) -> *mut u8 {
     // At least 16, so that the C door's promise holds for small alignments too.
-    allocate_class_or_large(class::of_layout(size, align.max(16)), size, align)
+    let class = class::of_layout(size, align.max(16));
+    let block = thread::bin(class).pop();
+    if !block.is_null() {
+        return block;
+    }
+    allocate_request(class, Request { size, align, zeroed: false, door: Door::C })
 }
 
-/// Allocates a block of `class`, or a large one if that is 0.
+/// The Rust door: allocates a block of `class`, or a large one if that is 0.
 #[inline]
 pub(crate) fn allocate_class_or_large(class: usize, size: usize, align: usize) -> *mut u8 {
     let block = thread::bin(class).pop();
-    if !block.is_null() { block } else { allocate_class_slow(class, size, align, false) }
+    if !block.is_null() { block } else { allocate_class_slow(class, size, align) }
 }
 
-/// The slow half of every allocation: a block of `class`, or a large one if that is 0. Only a large one is made to read as
-/// zero.
+/// The slow half of the Rust door's allocations.
 #[cold]
 #[inline(never)]
-pub(crate) fn allocate_class_slow(class: usize, size: usize, align: usize, zeroed: bool) -> *mut u8 {
+pub(crate) fn allocate_class_slow(class: usize, size: usize, align: usize) -> *mut u8 {
+    allocate_request(class, Request { size, align, zeroed: false, door: Door::Rust })
+}
+
+/// The slow half of every allocation: the mode's block, or one of `class`, or a large one if that is 0. Only a large one is
+/// made to read as zero.
+#[cold]
+pub(crate) fn allocate_request(class: usize, request: Request) -> *mut u8 {
     let _errno = KeepErrno::new();
-    insist(size, || match class {
-        0 => large::allocate(size, align, zeroed),
+    if let Some(block) = modes::allocate(request) {
+        return block;
+    }
+    insist(request.size, || match class {
+        0 => large::allocate(request.size, request.align, request.zeroed),
         class => thread::allocate(class),
     })
 }
@@ -104,20 +121,29 @@ pub unsafe fn free_slow(block: *mut u8) {
         return;
     }
     let _errno = KeepErrno::new();
+    // SAFETY: the caller's contract.
+    if unsafe { modes::free(block, None) } {
+        return;
+    }
     match class_of(block) {
         0 => large::free(block),
         class => thread::free(class, block),
     }
 }
 
-/// Frees a block of a class that the caller knows: the Rust door.
+/// Frees a block whose layout the caller knows: the Rust door.
 ///
 /// # Safety
-/// `block` is a live block of this class.
+/// `block` is a live block of this layout.
 #[cold]
 #[inline(never)]
-pub(crate) unsafe fn free_class_slow(class: usize, block: *mut u8) {
+pub(crate) unsafe fn free_layout_slow(block: *mut u8, layout: Layout) {
     let _errno = KeepErrno::new();
+    // SAFETY: the caller's contract.
+    if unsafe { modes::free(block, Some(layout)) } {
+        return;
+    }
+    let class = class::of_layout(layout.size(), layout.align());
     if class == 0 { large::free(block) } else { thread::free(class, block) }
 }
 
@@ -134,6 +160,10 @@ fn class_of(block: *mut u8) -> usize {
 /// # Safety
 /// `block` is a live block of this allocator, not null.
 pub unsafe fn reallocate(block: *mut u8, size: usize) -> *mut u8 {
+    // SAFETY: the caller's contract.
+    if let Some(moved) = unsafe { modes::reallocate(block, None, Request::of_c(size, false)) } {
+        return moved;
+    }
     let class = class_of(block);
     let old = if class == 0 {
         if size > SMALL_MAX {
@@ -180,6 +210,10 @@ unsafe fn move_contents(old: *mut u8, new: *mut u8, bytes: usize) {
 /// # Safety
 /// `block` is a live block of this allocator, not null.
 pub unsafe fn usable_size(block: *mut u8) -> usize {
+    // SAFETY: the caller's contract.
+    if let Some(size) = unsafe { modes::usable_size(block) } {
+        return size;
+    }
     match class_of(block) {
         0 => large::usable_size(block),
         class => block_size(class),

@@ -15,8 +15,8 @@ use core::alloc::{GlobalAlloc, Layout};
 use cairn_core::os::KeepErrno;
 
 use crate::class::{self, GRANULE};
-use crate::engine;
-use crate::{large, thread};
+use crate::modes::{self, Door, Request};
+use crate::{engine, large, thread};
 
 /// The allocator.
 ///
@@ -47,8 +47,8 @@ unsafe impl GlobalAlloc for Cairn {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         let class = class_of(layout);
         if !thread::bin(class).push(block) {
-            // SAFETY: the caller's block has this layout, hence this class.
-            unsafe { engine::free_class_slow(class, block) };
+            // SAFETY: the caller's block has this layout.
+            unsafe { engine::free_layout_slow(block, layout) };
         }
     }
 
@@ -76,8 +76,8 @@ unsafe impl GlobalAlloc for Cairn {
 /// A large block that reads as zero. Pages that were never used are not touched.
 #[inline(never)]
 fn allocate_large_zeroed(layout: Layout) -> *mut u8 {
-    let _errno = KeepErrno::new();
-    large::allocate(layout.size(), layout.align(), true)
+    let request = Request { size: layout.size(), align: layout.align(), zeroed: true, door: Door::Rust };
+    engine::allocate_request(0, request)
 }
 
 /// Changes a block's layout, in place or by moving it; contents are kept to the lesser size. Null, and the block intact,
@@ -87,6 +87,11 @@ fn allocate_large_zeroed(layout: Layout) -> *mut u8 {
 /// The block is live and was allocated with `old`; neither layout has size 0.
 #[inline(never)]
 pub(crate) unsafe fn reallocate(block: *mut u8, old: Layout, new: Layout) -> *mut u8 {
+    let request = Request { size: new.size(), align: new.align(), zeroed: false, door: Door::Rust };
+    // SAFETY: the caller's contract.
+    if let Some(moved) = unsafe { modes::reallocate(block, Some(old), request) } {
+        return moved;
+    }
     let (old_class, new_class) = (class_of(old), class_of(new));
     if old_class == new_class && old_class != 0 {
         // Also for a stricter alignment: it divides the class's block size, so it divides every block's address.

@@ -6,6 +6,7 @@
 //! | room | the one thing it does |
 //! |---|---|
 //! | [`engine`] | allocate, free, reallocate: a fast half with one exit, and a slow half |
+//! | [`mode`], `modes` | what the heap does beyond that, and where operations part for it |
 //! | `thread`, `slot`, `bin` | a thread's bins, how it finds them, what happens when one misses |
 //! | `center`, `transfer` | where bins of one class exchange blocks: batches, and slabs behind a short lock |
 //! | `shelf` | where the small bins of many threads exchange a few blocks, one for each CPU |
@@ -34,6 +35,8 @@ mod fault;
 mod fork;
 mod global;
 mod large;
+pub mod mode;
+mod modes;
 mod pages;
 mod records;
 mod region;

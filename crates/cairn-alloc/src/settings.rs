@@ -2,6 +2,8 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use crate::mode::Mode;
+
 /// One setting: a whole number in a range, read from the environment when the shared object starts.
 #[derive(Debug)]
 pub struct Setting {
@@ -37,6 +39,46 @@ impl Setting {
         fits
     }
 }
+
+/// One setting that is one of some words, read likewise. The first word is the default.
+#[derive(Debug)]
+pub struct Choice {
+    /// The environment variable, for example `CAIRN_MODE`.
+    pub name: &'static str,
+    /// The words.
+    pub words: &'static [&'static str],
+    /// One sentence: what it does and why one would change it.
+    pub help: &'static str,
+    value: AtomicUsize,
+}
+
+impl Choice {
+    const fn new(name: &'static str, words: &'static [&'static str], help: &'static str) -> Self {
+        Choice { name, words, help, value: AtomicUsize::new(0) }
+    }
+
+    /// The number of the word in force.
+    pub fn get(&self) -> usize {
+        self.value.load(Relaxed)
+    }
+
+    /// Chooses a word; false, and no change, if it is none of them.
+    pub fn set(&self, word: &[u8]) -> bool {
+        let found = self.words.iter().position(|known| known.as_bytes() == word);
+        if let Some(number) = found {
+            self.value.store(number, Relaxed);
+        }
+        found.is_some()
+    }
+}
+
+/// The mode that the shared object enters at start, see [`mode`](crate::mode).
+pub static MODE: Choice = Choice::new(
+    "CAIRN_MODE",
+    &[Mode::ALL[0].name(), Mode::ALL[1].name(), Mode::ALL[2].name(), Mode::ALL[3].name()],
+    "hardened: heap bugs are hard to exploit; debug: overflow and use after free stop at the instruction; sampled: \
+     the same for a few blocks, at a price that production can pay",
+);
 
 /// After how many milliseconds without need a free page goes back to the kernel.
 pub static DECAY_MS: Setting = Setting::new(
@@ -76,3 +118,6 @@ pub static THREAD_KIB: Setting = Setting::new(
 
 /// All numeric settings, in the order in which they are documented.
 pub static SETTINGS: [&Setting; 4] = [&DECAY_MS, &PURGE_THREAD, &HUGE_PAGES, &THREAD_KIB];
+
+/// All settings that are words, in the order in which they are documented.
+pub static CHOICES: [&Choice; 1] = [&MODE];

@@ -28,7 +28,7 @@ use crate::center;
 use crate::class::{self, CLASS_COUNT, SHAPES, TWICE_CLASSES_AT_16, TwiceClassesAt16};
 use crate::slot::{self, State};
 use crate::transfer::BATCH_MAX;
-use crate::{fork, pages, records, region, settings, shelf};
+use crate::{fork, mode, pages, records, region, settings, shelf};
 
 /// The bins of one thread.
 pub type Bins = [Bin; CLASS_COUNT];
@@ -146,7 +146,7 @@ unsafe fn bin_at_words(words: usize) -> &'static Bin {
 /// The calling thread's heap; made now if the thread has not allocated before. None if it can't have one.
 fn current() -> Option<&'static Heap> {
     match (slot::distance(), slot::state()) {
-        (0, State::Unborn) => birth(),
+        (0, State::Unborn) if mode::has_bins() => birth(),
         (0, _) => None,
         // SAFETY: see `bins`: what isn't NOBODY is the begin of a heap.
         _ => Some(unsafe { &*ptr::from_ref(bins()).cast::<Heap>() }),
@@ -327,7 +327,8 @@ fn birth() -> Option<&'static Heap> {
     let heap = {
         let _held = BIRTH.hold();
         fork::register();
-        let heap = free_heap().or_else(make_heap);
+        // Asked again under the lock: see `end_bins`.
+        let heap = if mode::has_bins() { free_heap().or_else(make_heap) } else { None };
         count::atomic(Place::Threads, &THREADS);
         THREADS.fetch_add(usize::from(heap.is_some()), Relaxed);
         heap
@@ -426,6 +427,30 @@ fn leave(heap: &Heap) {
     }
     // Release: the next owner sees the bins empty.
     heap.taken.store(false, Release);
+}
+
+/// Takes the calling thread's bins away, and after `begin`, which changes the mode, no thread gets any. False, and nothing done, if
+/// another thread has bins: nobody can take them from it.
+///
+/// The caller's heap is left as if the thread ended, and the fork handlers are registered, since its birth did that.
+pub fn end_bins(begin: impl FnOnce()) -> bool {
+    let mine = current();
+    {
+        let _held = BIRTH.hold();
+        if THREADS.load(Relaxed) > usize::from(mine.is_some()) {
+            return false;
+        }
+        begin();
+    }
+    if let Some(heap) = mine {
+        if let Some(key) = exit_key() {
+            // SAFETY: the key exists, and this thread has a value at it, so there is room for null.
+            unsafe { libc::pthread_setspecific(key, ptr::null()) };
+        }
+        slot::set(0, State::Unborn);
+        leave(heap);
+    }
+    true
 }
 
 /// In the child of a fork: what threads held that no longer exist goes to the centers.

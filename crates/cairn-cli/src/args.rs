@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use cairn_alloc::mode::Mode;
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 
 /// Runs any program on the Cairn memory allocator, without rebuilding it.
@@ -57,6 +59,7 @@ Exit status: the program's own, or
 Examples:
   cairn run python3 -c 'print(\"hello\")'
   cairn run --stats -- gcc -O2 -c file.c
+  cairn run --mode debug ./prog
   cairn run --json --stats-file heap.json -- ./server --port 8080
   CAIRN_DECAY_MS=0 cairn run ./server        (see: cairn settings)";
 
@@ -73,12 +76,21 @@ pub struct Run {
     /// Write the statistics to this file instead of stderr (implies --stats)
     #[arg(long, value_name = "PATH")]
     pub stats_file: Option<PathBuf>,
+    /// What the heap does beyond allocating (also: CAIRN_MODE=MODE): find overflows and uses after free at the
+    /// instruction (debug), in a few blocks and at hardly any cost (sampled), or make them hard to exploit (hardened)
+    #[arg(long, value_name = "MODE", value_parser = mode_names())]
+    pub mode: Option<String>,
     /// Preload this libcairn.so instead of the one inside cairn (also: CAIRN_LIBRARY=PATH)
     #[arg(long, value_name = "PATH")]
     pub library: Option<PathBuf>,
     /// The program, looked up in PATH unless it contains a slash, and its arguments
     #[arg(value_name = "PROGRAM", trailing_var_arg = true)]
     pub command: Vec<OsString>,
+}
+
+/// The names of the engine's modes.
+fn mode_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(Mode::ALL.map(Mode::name))
 }
 
 #[cfg(test)]

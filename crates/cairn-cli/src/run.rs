@@ -65,6 +65,9 @@ pub fn run(options: Run) -> Result<(), Failure> {
     let mut environment: Vec<CString> = env::vars_os().map(|(name, value)| pair(&name, &value)).collect();
     let preloaded = preload::value(&library, env::var_os(preload::VARIABLE).as_deref());
     set(&mut environment, preload::VARIABLE, &preloaded);
+    if let Some(mode) = &options.mode {
+        set(&mut environment, cairn_alloc::settings::MODE.name, OsStr::new(mode));
+    }
     let image = Image::new(&path, &options.command, environment);
     if options.stats || options.json || options.stats_file.is_some() {
         with_statistics(image, &options)

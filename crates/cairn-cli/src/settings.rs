@@ -1,6 +1,6 @@
 //! `cairn settings`: the environment variables that Cairn knows, from the engine's own table.
 
-use cairn_alloc::settings::SETTINGS;
+use cairn_alloc::settings::{CHOICES, SETTINGS};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -13,6 +13,7 @@ struct Shown {
     default: Option<usize>,
     min: Option<usize>,
     max: Option<usize>,
+    words: Option<&'static [&'static str]>,
     help: &'static str,
 }
 
@@ -37,10 +38,18 @@ pub fn print(json: bool) -> Result<(), Failure> {
         default: Some(setting.default),
         min: Some(setting.min),
         max: Some(setting.max),
+        words: None,
         help: setting.help,
     });
-    let others = OTHERS.iter().map(|&(name, help)| Shown { name, default: None, min: None, max: None, help });
-    let all: Vec<Shown> = numbers.chain(others).collect();
+    let none = Shown { name: "", default: None, min: None, max: None, words: None, help: "" };
+    let choices = CHOICES.iter().map(|choice| Shown {
+        name: choice.name,
+        words: Some(choice.words),
+        help: choice.help,
+        ..none
+    });
+    let others = OTHERS.iter().map(|&(name, help)| Shown { name, help, ..none });
+    let all: Vec<Shown> = numbers.chain(choices).chain(others).collect();
     if json {
         println!("{}", serde_json::to_string_pretty(&all).expect("plain data has a JSON form"));
         return Ok(());
@@ -48,11 +57,16 @@ pub fn print(json: bool) -> Result<(), Failure> {
     let mut table = Table::of_words(&["variable", "default", "range", "what it does"]);
     for shown in &all {
         let number = |value: Option<usize>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
-        let range = match (shown.min, shown.max) {
-            (Some(min), Some(max)) => format!("{min} to {max}"),
+        let range = match (shown.min, shown.max, shown.words) {
+            (Some(min), Some(max), _) => format!("{min} to {max}"),
+            (_, _, Some(words)) => words.join(", "),
             _ => "-".to_owned(),
         };
-        table.row(&[shown.name.to_owned(), number(shown.default), range, shown.help.to_owned()]);
+        let default = match shown.words {
+            Some(words) => words[0].to_owned(),
+            None => number(shown.default),
+        };
+        table.row(&[shown.name.to_owned(), default, range, shown.help.to_owned()]);
     }
     print!("{table}");
     Ok(())

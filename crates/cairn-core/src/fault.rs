@@ -15,6 +15,19 @@ impl Line {
         Line { bytes: [0; 256], len: 0 }.text("cairn: ")
     }
 
+    /// A line that belongs to the one before it, and so has nothing at its begin.
+    pub fn continued() -> Self {
+        Line { bytes: [0; 256], len: 0 }
+    }
+
+    /// Appends bytes that come from outside; what could confuse a terminal becomes `?`.
+    pub fn bytes(mut self, bytes: &[u8]) -> Self {
+        for &byte in bytes {
+            self.put(if byte.is_ascii_graphic() || byte == b' ' { byte } else { b'?' });
+        }
+        self
+    }
+
     /// Appends text.
     pub fn text(mut self, text: &str) -> Self {
         for &byte in text.as_bytes() {

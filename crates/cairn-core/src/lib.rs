@@ -14,12 +14,15 @@
 //! | [`hint`] | asks the compiler to keep an address in a register |
 //! | [`count`] | counts what threads share, in a build that was made for it, and is nothing in all others |
 //! | [`fault`] | one line on stderr, made without allocating, and the end |
+//! | [`backtrace`] | where a thread is, likewise |
 //!
-//! `os` and `fault` are there by the feature `os`; without it a waiting [`lock`] spins, and nothing needs an operating system.
+//! `os`, `fault` and `backtrace` are there by the feature `os`; without it a waiting [`lock`] spins, and nothing needs an operating system.
 #![no_std]
 
 pub mod audit;
 pub mod avl;
+#[cfg(feature = "os")]
+pub mod backtrace;
 pub mod count;
 #[cfg(feature = "os")]
 pub mod fault;

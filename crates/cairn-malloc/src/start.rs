@@ -7,7 +7,8 @@
 //!
 //! | variable | |
 //! |---|---|
-//! | those of `cairn_alloc::settings` | whole numbers in a range |
+//! | those of `cairn_alloc::settings` | whole numbers in a range, or one of some words |
+//! | CAIRN_MODE | one of those words: the mode is entered when all variables were read |
 //! | CAIRN_STATS | `1`: a readable report on stderr at exit; a path: the machine's report in that file |
 //! | CAIRN_STATS_PARENT | a process number: only its children write the report |
 //! | CAIRN_LIBRARY | for the program `cairn`; ignored here |
@@ -17,7 +18,8 @@
 use crate::report;
 use crate::text::{Sink, Text};
 use cairn_alloc::engine;
-use cairn_alloc::settings::{PURGE_THREAD, SETTINGS, Setting};
+use cairn_alloc::mode::{self, Mode};
+use cairn_alloc::settings::{CHOICES, Choice, MODE, PURGE_THREAD, SETTINGS, Setting};
 use cairn_core::fault::Line;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::MaybeUninit;
@@ -65,6 +67,9 @@ unsafe fn read(mut environment: *const *const c_char) {
             environment = environment.add(1);
         }
     }
+    if MODE.get() != 0 {
+        enter_mode();
+    }
     if !mine.stats.is_empty() {
         report::at_exit(mine.stats, mine.parent);
     }
@@ -100,6 +105,10 @@ impl<'a> Mine<'a> {
             if !number(value).is_some_and(|value| setting.set(value)) {
                 warn_of_value(setting, value);
             }
+        } else if let Some(choice) = CHOICES.iter().find(|choice| choice.name.as_bytes() == name) {
+            if !choice.set(value) {
+                warn_of_word(choice, value);
+            }
         } else if name == b"CAIRN_STATS" {
             self.stats = value;
         } else if name == b"CAIRN_STATS_PARENT" {
@@ -124,7 +133,8 @@ fn number(text: &[u8]) -> Option<usize> {
 fn warn_of_name(name: &[u8]) {
     let text = &mut Text::to(Sink::Descriptor(libc::STDERR_FILENO));
     text.words("cairn: unknown setting ").shown(name).words(" ignored (known:");
-    for known in SETTINGS.iter().map(|setting| setting.name).chain(OTHERS) {
+    let words = CHOICES.iter().map(|choice| choice.name);
+    for known in SETTINGS.iter().map(|setting| setting.name).chain(words).chain(OTHERS) {
         text.words(" ").words(known);
     }
     text.words(")\n");
@@ -138,6 +148,29 @@ fn warn_of_value(setting: &Setting, value: &[u8]) {
         .shown(value)
         .words(" ignored: it takes a whole number from ");
     text.number(setting.min).words(" to ").number(setting.max).words("\n");
+}
+
+fn warn_of_word(choice: &Choice, value: &[u8]) {
+    let text = &mut Text::to(Sink::Descriptor(libc::STDERR_FILENO));
+    text.words("cairn: ").words(choice.name).words("=").shown(value).words(" ignored: it takes one of");
+    for word in choice.words {
+        text.words(" ").words(word);
+    }
+    text.words("\n");
+}
+
+/// Enters the mode that was chosen. The program runs in any case.
+#[cold]
+fn enter_mode() {
+    let mode = Mode::ALL[MODE.get()];
+    if let Err(refused) = mode::enter(mode) {
+        let text = &mut Text::to(Sink::Descriptor(libc::STDERR_FILENO));
+        text.words("cairn: CAIRN_MODE=")
+            .words(mode.name())
+            .words(" ignored: ")
+            .words(refused.reason())
+            .words("\n");
+    }
 }
 
 /// Starts the thread that gives pages back while the program is idle.

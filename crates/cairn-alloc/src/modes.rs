@@ -1,0 +1,130 @@
+//! Where the engine asks the mode: the one place in which operations part.
+//!
+//! Each function answers for the modes that are not the default one, and `None` (or `false`) means "not mine": the default engine goes
+//! on. So a mode may leave any request to the engine, and blocks of both live side by side: a mode must recognise its own blocks
+//! by their address.
+//!
+//! Callers are the slow halves only. In the default mode each costs one load and one comparison.
+
+use core::alloc::Layout;
+
+use crate::mode::{self, Mode};
+
+/// Which door a request came through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// C and C++: a block is freed by its address.
+    C,
+    /// Rust: a block is freed by its layout, into a bin that asks nothing if the thread has bins.
+    Rust,
+}
+
+/// What is asked of an allocation.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// Bytes that the program asked for.
+    pub size: usize,
+    /// A power of two.
+    pub align: usize,
+    /// The block shall read as zero.
+    pub zeroed: bool,
+    /// Where it came from.
+    pub door: Door,
+}
+
+impl Request {
+    /// A request of C without an alignment: what any object of that size may need, at most 16 and at least 8.
+    pub fn of_c(size: usize, zeroed: bool) -> Request {
+        Request { size, align: if size >= 16 { 16 } else { 8 }, zeroed, door: Door::C }
+    }
+}
+
+/// Gets ready for a mode that is about to begin; false if memory is short.
+pub fn prepare(mode: Mode) -> bool {
+    match mode {
+        Mode::Default | Mode::Hardened | Mode::Debug | Mode::Sampled => true,
+    }
+}
+
+/// A block, null if memory is short, or None: the default engine's.
+#[inline(always)]
+pub fn allocate(request: Request) -> Option<*mut u8> {
+    if mode::current() == Mode::Default { None } else { allocate_cold(request) }
+}
+
+#[cold]
+#[inline(never)]
+fn allocate_cold(request: Request) -> Option<*mut u8> {
+    match mode::current() {
+        // The bin that such a block is freed into would not ask what it is.
+        Mode::Sampled if request.door == Door::Rust => None,
+        Mode::Default | Mode::Hardened | Mode::Debug | Mode::Sampled => None,
+    }
+}
+
+/// Frees a block that is the mode's (null is not); false if it is not. `layout` is what the caller says about it, if it says so.
+///
+/// # Safety
+/// `block` is null or a live block.
+#[inline(always)]
+pub unsafe fn free(block: *mut u8, layout: Option<Layout>) -> bool {
+    // SAFETY: the caller's contract.
+    mode::current() != Mode::Default && unsafe { free_cold(block, layout) }
+}
+
+/// # Safety
+/// As for [`free`].
+#[cold]
+#[inline(never)]
+unsafe fn free_cold(_block: *mut u8, _layout: Option<Layout>) -> bool {
+    match mode::current() {
+        Mode::Default | Mode::Hardened | Mode::Debug | Mode::Sampled => false,
+    }
+}
+
+/// Changes the size of a block: the block, moved or not; null, and the block as it was, if memory is short; None if the default
+/// engine may change it in its own way. `request` is the new size and alignment, `old` what the caller says about the block.
+///
+/// # Safety
+/// `block` is a live block, not null.
+#[inline(always)]
+pub unsafe fn reallocate(block: *mut u8, old: Option<Layout>, request: Request) -> Option<*mut u8> {
+    if mode::current() == Mode::Default {
+        return None;
+    }
+    // SAFETY: the caller's contract.
+    unsafe { reallocate_cold(block, old, request) }
+}
+
+/// # Safety
+/// As for [`reallocate`].
+#[cold]
+#[inline(never)]
+unsafe fn reallocate_cold(_block: *mut u8, _old: Option<Layout>, _request: Request) -> Option<*mut u8> {
+    match mode::current() {
+        Mode::Default | Mode::Hardened | Mode::Debug | Mode::Sampled => None,
+    }
+}
+
+/// The bytes that the program may use of a block that is the mode's.
+///
+/// # Safety
+/// `block` is a live block, not null.
+#[inline(always)]
+pub unsafe fn usable_size(block: *mut u8) -> Option<usize> {
+    if mode::current() == Mode::Default {
+        return None;
+    }
+    // SAFETY: the caller's contract.
+    unsafe { usable_size_cold(block) }
+}
+
+/// # Safety
+/// As for [`usable_size`].
+#[cold]
+#[inline(never)]
+unsafe fn usable_size_cold(_block: *mut u8) -> Option<usize> {
+    match mode::current() {
+        Mode::Default | Mode::Hardened | Mode::Debug | Mode::Sampled => None,
+    }
+}
