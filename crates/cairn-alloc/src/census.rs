@@ -3,7 +3,7 @@
 
 use crate::class::{GRANULE, SHAPES, block_size};
 use crate::statistics::{ClassStatistics, Statistics};
-use crate::{center, large, pages, records, region, thread};
+use crate::{center, hardened, large, pages, records, region, thread};
 
 /// Fills in the statistics. Exact if no other thread allocates meanwhile; otherwise each number is right for some
 /// moment during the call.
@@ -33,4 +33,5 @@ pub fn take(into: &mut Statistics) {
     into.metadata_bytes =
         records::total() + regions.iter().map(region::Region::descriptor_bytes).sum::<usize>();
     into.threads = thread::count();
+    hardened::census(into);
 }

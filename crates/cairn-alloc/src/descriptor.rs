@@ -8,6 +8,8 @@
 
 use core::ptr::NonNull;
 
+use cairn_core::os::Guard;
+
 /// What the span that begins at a granule is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -22,6 +24,10 @@ pub enum Kind {
     Large = 3,
     /// Cairn's own records.
     Records = 4,
+    /// Blocks of one size class, hardened: see hardened/slab.rs.
+    HardSlab = 5,
+    /// One large block, hardened: see hardened/large.rs.
+    HardLarge = 6,
 }
 
 /// See the module.
@@ -51,6 +57,10 @@ pub union Body {
     pub slab: SlabBody,
     /// For [`Kind::Large`].
     pub large: LargeBody,
+    /// For [`Kind::HardSlab`].
+    pub hard_slab: HardSlabBody,
+    /// For [`Kind::HardLarge`].
+    pub hard_large: HardLargeBody,
 }
 
 /// A free span's place in its tree.
@@ -122,6 +132,46 @@ pub struct LargeBody {
     pub zeroed: bool,
     /// The kernel may give its span huge pages.
     pub huge: bool,
+}
+
+/// A hardened slab's state; under the lock of its class.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct HardSlabBody {
+    /// One bit a block, set if and only if the block is free in this slab.
+    pub bitmap: *mut u64,
+    /// Neighbours in the list of slabs of like fullness.
+    pub next: Option<NonNull<Descriptor>>,
+    /// See `next`.
+    pub previous: Option<NonNull<Descriptor>>,
+    /// The bitmap of a slab of at most 64 blocks.
+    pub inline_bitmap: u64,
+    /// Bits set in the bitmap.
+    pub free: u32,
+    /// The list it is in, or [`NO_LIST`].
+    pub list: u8,
+    /// What keeps the slab's end from being touched.
+    pub guard: Guard,
+    /// Blocks were taken from it since its holes were last looked at.
+    pub stirred: bool,
+}
+
+/// A hardened large block; its owner's, but `live`, which is under the lock of hardened/large.rs.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct HardLargeBody {
+    /// Bytes that the program asked for.
+    pub size: usize,
+    /// Bytes of the span before it.
+    pub offset: u32,
+    /// Bytes of the guard behind it, which begins at the next page.
+    pub guard_bytes: u32,
+    /// What keeps that guard from being touched,
+    pub guard: Guard,
+    /// and the page before the block's first one.
+    pub front: Guard,
+    /// Whether the program has it; it is in quarantine, or on the way, if not.
+    pub live: bool,
 }
 
 const _: () = assert!(core::mem::size_of::<Descriptor>() == 64);

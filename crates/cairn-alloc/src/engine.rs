@@ -7,9 +7,10 @@ use core::alloc::Layout;
 use cairn_core::os::KeepErrno;
 
 use crate::class::{self, SMALL_MAX, block_size};
+use crate::mode::{self, Mode};
 use crate::modes::{Door, Request};
 use crate::statistics::Statistics;
-use crate::{census, center, large, modes, pages, region, thread};
+use crate::{census, center, hardened, large, modes, pages, region, thread};
 
 /// Allocates from the thread's bin, or null if the bin is empty or the size is not small.
 /// The block is aligned to 16 bytes. The one exit of the fast path is a null.
@@ -87,10 +88,10 @@ pub(crate) fn allocate_class_slow(class: usize, size: usize, align: usize) -> *m
 /// made to read as zero.
 #[cold]
 pub(crate) fn allocate_request(class: usize, request: Request) -> *mut u8 {
-    let _errno = KeepErrno::new();
     if let Some(block) = modes::allocate(request) {
         return block;
     }
+    let _errno = KeepErrno::new();
     insist(request.size, || match class {
         0 => large::allocate(request.size, request.align, request.zeroed),
         class => thread::allocate(class),
@@ -120,11 +121,11 @@ pub unsafe fn free_slow(block: *mut u8) {
     if block.is_null() {
         return;
     }
-    let _errno = KeepErrno::new();
     // SAFETY: the caller's contract.
     if unsafe { modes::free(block, None) } {
         return;
     }
+    let _errno = KeepErrno::new();
     match class_of(block) {
         0 => large::free(block),
         class => thread::free(class, block),
@@ -138,11 +139,11 @@ pub unsafe fn free_slow(block: *mut u8) {
 #[cold]
 #[inline(never)]
 pub(crate) unsafe fn free_layout_slow(block: *mut u8, layout: Layout) {
-    let _errno = KeepErrno::new();
     // SAFETY: the caller's contract.
     if unsafe { modes::free(block, Some(layout)) } {
         return;
     }
+    let _errno = KeepErrno::new();
     let class = class::of_layout(layout.size(), layout.align());
     if class == 0 { large::free(block) } else { thread::free(class, block) }
 }
@@ -225,7 +226,7 @@ pub unsafe fn usable_size(block: *mut u8) -> usize {
 pub fn trim(keep: usize) -> bool {
     let _errno = KeepErrno::new();
     thread::flush_own();
-    let holes = center::trim();
+    let holes = center::trim() + if mode::current() == Mode::Hardened { hardened::trim() } else { 0 };
     let spans = pages::purge_all(keep);
     holes + spans > 0
 }
@@ -252,6 +253,7 @@ pub fn purge_step() {
     for _ in 0..STEPS_MAX {
         let step = pages::purge_step();
         center::purge_step(step.new_window, false);
+        hardened::purge_step(step.new_window);
         if !step.purged {
             break;
         }

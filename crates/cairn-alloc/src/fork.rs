@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use cairn_core::lock::Lock;
 
-use crate::{center, pages, records, thread};
+use crate::{center, hardened, pages, records, thread};
 
 /// Registers the handlers, once. Under the birth lock.
 pub fn register() {
@@ -26,7 +26,7 @@ pub fn register() {
 /// All locks in nesting order.
 fn locks() -> impl DoubleEndedIterator<Item = &'static Lock> {
     let inner = [records::lock(), pages::lock()];
-    core::iter::once(thread::lock()).chain(center::locks()).chain(inner)
+    core::iter::once(thread::lock()).chain(center::locks()).chain(hardened::locks()).chain(inner)
 }
 
 unsafe extern "C" fn before() {
@@ -42,4 +42,5 @@ unsafe extern "C" fn after_in_child() {
     // SAFETY: `before` took them all, nobody else exists, and under the locks everything is whole.
     locks().rev().for_each(|lock| unsafe { lock.reset() });
     thread::bury_the_dead();
+    hardened::bury_the_dead();
 }

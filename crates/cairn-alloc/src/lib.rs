@@ -34,6 +34,7 @@ pub mod engine;
 mod fault;
 mod fork;
 mod global;
+mod hardened;
 mod large;
 pub mod mode;
 mod modes;

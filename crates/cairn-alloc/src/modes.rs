@@ -4,10 +4,14 @@
 //! on. So a mode may leave any request to the engine, and blocks of both live side by side: a mode must recognise its own blocks
 //! by their address.
 //!
-//! Callers are the slow halves only. In the default mode each costs one load and one comparison.
+//! Callers are the slow halves only. In the default mode each costs one load and one comparison. errno is kept here; hardened mode, whose
+//! every operation comes this way, does so itself where it may change.
 
 use core::alloc::Layout;
 
+use cairn_core::os::KeepErrno;
+
+use crate::hardened;
 use crate::mode::{self, Mode};
 
 /// Which door a request came through.
@@ -42,19 +46,25 @@ impl Request {
 /// Gets ready for a mode that is about to begin; false if memory is short.
 pub fn prepare(mode: Mode) -> bool {
     match mode {
-        Mode::Default | Mode::Hardened | Mode::Debug | Mode::Sampled => true,
+        Mode::Hardened => hardened::prepare(),
+        Mode::Default | Mode::Debug | Mode::Sampled => true,
     }
 }
 
 /// A block, null if memory is short, or None: the default engine's.
 #[inline(always)]
 pub fn allocate(request: Request) -> Option<*mut u8> {
-    if mode::current() == Mode::Default { None } else { allocate_cold(request) }
+    match mode::current() {
+        Mode::Default => None,
+        Mode::Hardened => Some(hardened::allocate(request)),
+        Mode::Debug | Mode::Sampled => allocate_cold(request),
+    }
 }
 
 #[cold]
 #[inline(never)]
 fn allocate_cold(request: Request) -> Option<*mut u8> {
+    let _errno = KeepErrno::new();
     match mode::current() {
         // The bin that such a block is freed into would not ask what it is.
         Mode::Sampled if request.door == Door::Rust => None,
@@ -69,7 +79,13 @@ fn allocate_cold(request: Request) -> Option<*mut u8> {
 #[inline(always)]
 pub unsafe fn free(block: *mut u8, layout: Option<Layout>) -> bool {
     // SAFETY: the caller's contract.
-    mode::current() != Mode::Default && unsafe { free_cold(block, layout) }
+    unsafe {
+        match mode::current() {
+            Mode::Default => false,
+            Mode::Hardened => hardened::free(block, layout),
+            Mode::Debug | Mode::Sampled => free_cold(block, layout),
+        }
+    }
 }
 
 /// # Safety
@@ -77,6 +93,7 @@ pub unsafe fn free(block: *mut u8, layout: Option<Layout>) -> bool {
 #[cold]
 #[inline(never)]
 unsafe fn free_cold(_block: *mut u8, _layout: Option<Layout>) -> bool {
+    let _errno = KeepErrno::new();
     match mode::current() {
         Mode::Default | Mode::Hardened | Mode::Debug | Mode::Sampled => false,
     }
@@ -89,11 +106,14 @@ unsafe fn free_cold(_block: *mut u8, _layout: Option<Layout>) -> bool {
 /// `block` is a live block, not null.
 #[inline(always)]
 pub unsafe fn reallocate(block: *mut u8, old: Option<Layout>, request: Request) -> Option<*mut u8> {
-    if mode::current() == Mode::Default {
-        return None;
-    }
     // SAFETY: the caller's contract.
-    unsafe { reallocate_cold(block, old, request) }
+    unsafe {
+        match mode::current() {
+            Mode::Default => None,
+            Mode::Hardened => hardened::reallocate(block, old, request),
+            Mode::Debug | Mode::Sampled => reallocate_cold(block, old, request),
+        }
+    }
 }
 
 /// # Safety
@@ -101,6 +121,7 @@ pub unsafe fn reallocate(block: *mut u8, old: Option<Layout>, request: Request) 
 #[cold]
 #[inline(never)]
 unsafe fn reallocate_cold(_block: *mut u8, _old: Option<Layout>, _request: Request) -> Option<*mut u8> {
+    let _errno = KeepErrno::new();
     match mode::current() {
         Mode::Default | Mode::Hardened | Mode::Debug | Mode::Sampled => None,
     }
@@ -112,11 +133,14 @@ unsafe fn reallocate_cold(_block: *mut u8, _old: Option<Layout>, _request: Reque
 /// `block` is a live block, not null.
 #[inline(always)]
 pub unsafe fn usable_size(block: *mut u8) -> Option<usize> {
-    if mode::current() == Mode::Default {
-        return None;
-    }
     // SAFETY: the caller's contract.
-    unsafe { usable_size_cold(block) }
+    unsafe {
+        match mode::current() {
+            Mode::Default => None,
+            Mode::Hardened => hardened::usable_size(block),
+            Mode::Debug | Mode::Sampled => usable_size_cold(block),
+        }
+    }
 }
 
 /// # Safety

@@ -2,7 +2,8 @@
 //!
 //! Word 0 is the distance in bytes from [`NOBODY`](crate::thread::NOBODY), the set of bins that is empty and full
 //! at once, to the bins of this thread. The loader makes it zero, so a thread that was never heard of has bins from its
-//! first instruction on, and the fast path needs no test for it. Word 1 is the thread's [`State`].
+//! first instruction on, and the fast path needs no test for it. Word 1 is the thread's [`State`]; in hardened mode, where word 0
+//! stays 0, it leads to the thread's heap (hardened/heap.rs).
 //!
 //! Stable Rust's `thread_local!` calls `__tls_get_addr` in a shared object, which is slow and may allocate. So the slot is
 //! declared and read in assembly, in the initial-exec model ("ELF Handling For Thread-Local Storage", Drepper).
@@ -25,8 +26,9 @@ impl State {
     fn from_word(word: usize) -> State {
         match word {
             0 => State::Unborn,
-            1 => State::Known,
-            _ => State::Gone,
+            2 => State::Gone,
+            // 1, or the address of a heap, see `heap_word`.
+            _ => State::Known,
         }
     }
 }
@@ -46,6 +48,19 @@ pub fn bins_from(nobody: usize) -> usize {
 /// This thread's state.
 pub fn state() -> State {
     State::from_word(imp::state_word())
+}
+
+/// The address of this thread's heap in hardened mode; 0 if it has none. It stands in the second word, in place of
+/// [`State::Known`].
+#[inline(always)]
+pub fn heap_word() -> usize {
+    let word = imp::state_word();
+    if word > State::Gone as usize { word } else { 0 }
+}
+
+/// Sets the address of this thread's heap in hardened mode. The first word, the distance, stays 0.
+pub fn set_heap(address: usize) {
+    imp::write::<8>(address);
 }
 
 /// Changes both words.
@@ -91,6 +106,7 @@ mod imp {
         to
     }
 
+    #[inline(always)]
     pub fn state_word() -> usize {
         let value;
         // SAFETY: as in `add_distance`.
@@ -130,6 +146,7 @@ mod imp {
         to.wrapping_add(read::<0>())
     }
 
+    #[inline(always)]
     pub fn state_word() -> usize {
         read::<8>()
     }
@@ -193,6 +210,7 @@ mod imp {
         to.wrapping_add(read::<0>())
     }
 
+    #[inline(always)]
     pub fn state_word() -> usize {
         read::<8>()
     }

@@ -3,6 +3,7 @@
 //! Each function is one system call (named in its comment) or none. Each can fail, says so in its result, and leaves
 //! errno as it was: a heap that runs behind `free` must not disturb the program's errno.
 
+mod guard;
 mod huge;
 
 use core::ptr::{self, NonNull};
@@ -10,6 +11,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::count::{self, Call};
 
+pub use guard::{Guard, forbid, install_guard, make_read_only, random, remove_guard};
 pub use huge::{HUGE_PAGE, allow_huge, forbid_huge, huge_pages_allowed, populate};
 
 /// Restores errno when dropped.

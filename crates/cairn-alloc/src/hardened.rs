@@ -1,0 +1,292 @@
+//! Hardened mode: a heap that makes attacks hard and finds faults that the default mode can't see, at a price per operation that
+//! a server can pay.
+//!
+//! | what | how | where |
+//! |---|---|---|
+//! | double free, found at once | the seal of a block says whether it is live; out of line for large ones | `seal`, `large` |
+//! | overflow, found when the block is freed | the bytes behind what was asked for, and the seal | `seal` |
+//! | overflow out of a slab or a large block, stopped at the instruction | guard pages | `slab`, `large` |
+//! | write after free, found when the block is handed out again | what is free is zero | `seal` |
+//! | use after free of a large block, stopped at the instruction | the quarantine is inaccessible | `quarantine` |
+//! | stale data are never seen by the next owner | cleared by free | `seal`, `large` |
+//! | reuse is late and hard to foresee | quarantine, random stocks, random places in slabs, random spans | `heap`, `slab`, pages/state.rs |
+//! | what decides about faults can't be written over | secrets and tables in a read-only page; no list in a block | `vault` |
+//!
+//! ```text
+//!   malloc(n) ─► class of n + 8 ─► the thread's stock: one at random ─► still zero? ─► sealed for n bytes
+//!   free(p)   ─► which slab? ─► begins a block? ─► seal and pattern whole? ─► cleared, marked ─► the thread's ring ─► stock
+//! ```
+//! It stands on the default engine's page heap and records, has slabs of its own beside the default ones (so blocks from before the mode
+//! began live on, as the default engine's), and takes no lock but when a stock is empty or full.
+//!
+//! What it promises and what not, and what it costs: docs/safety.md.
+
+mod center;
+mod heap;
+mod judge;
+mod large;
+mod quarantine;
+mod random;
+mod seal;
+mod slab;
+mod vault;
+
+use core::alloc::Layout;
+use core::ptr;
+
+use cairn_core::lock::Lock;
+use cairn_core::os::KeepErrno;
+
+use crate::class::{self, CLASS_COUNT, block_size};
+use crate::mode::{self, Mode};
+use crate::modes::{Door, Request};
+use crate::records;
+use crate::statistics::Statistics;
+
+use seal::SEAL;
+use slab::Spot;
+
+pub use heap::{bury_the_dead, flush_own};
+
+/// Gets ready; false if memory is short.
+pub fn prepare() -> bool {
+    // So that there is a region.
+    let piece = records::take(records::PIECE_MIN);
+    if piece.is_null() {
+        return false;
+    }
+    // SAFETY: just taken.
+    unsafe { records::give(piece, records::PIECE_MIN) };
+    vault::fill()
+}
+
+/// The class for a request; 0 if it takes a large block.
+#[inline(always)]
+fn class_for(request: Request) -> usize {
+    let with_seal = request.size.saturating_add(SEAL);
+    // The C door promises 16 for every size.
+    let align = if request.door == Door::C { request.align.max(16) } else { request.align };
+    class::of_layout(with_seal, align)
+}
+
+/// A block, or null if memory is short. What it holds is zero, whether that was asked for or not (a large one only if it was).
+#[inline]
+pub fn allocate(request: Request) -> *mut u8 {
+    let class = class_for(request);
+    if class != 0
+        && let Some(heap) = heap::current()
+        && let Some(block) = heap.pick(class)
+    {
+        return hand_out(block, class, request.size);
+    }
+    allocate_slow(class, request)
+}
+
+/// Seals a free block, after a look at whether it is as it was left.
+#[inline(always)]
+fn hand_out(block: *mut u8, class: usize, size: usize) -> *mut u8 {
+    let capacity = seal::capacity(class);
+    // SAFETY: the block is free and ours, of this class, which was chosen to hold the size and a seal.
+    unsafe {
+        if !seal::is_untouched(block, capacity) {
+            judge::write_after_free(block, class);
+        }
+        seal::close(block, capacity, size);
+    }
+    block
+}
+
+#[cold]
+#[inline(never)]
+fn allocate_slow(class: usize, request: Request) -> *mut u8 {
+    let _errno = KeepErrno::new();
+    let attempt = || match (class, heap::current_or_new()) {
+        (0, _) => large::allocate(request.size, request.align, request.zeroed),
+        (class, Some(heap)) => heap.fetch(class),
+        (class, None) => heap::directly(class),
+    };
+    let block = insist(request.size, attempt);
+    if class == 0 || block.is_null() { block } else { hand_out(block, class, request.size) }
+}
+
+/// Tries, and if memory is short tries once more after everything that waits has gone back.
+fn insist(size: usize, mut attempt: impl FnMut() -> *mut u8) -> *mut u8 {
+    let block = attempt();
+    if !block.is_null() || size > isize::MAX as usize {
+        return block;
+    }
+    flush_own();
+    quarantine::empty();
+    center::trim();
+    attempt()
+}
+
+/// What an address leads to.
+enum Found {
+    /// A live small block: its class, and the bytes that were asked for.
+    Small(usize, usize),
+    /// A live large block.
+    Large(large::Block),
+    /// Nothing of this mode's.
+    Other,
+}
+
+/// Judges an address that the program hands to `call`. Ends the process if it lies in what is ours and is no live block.
+#[inline(always)]
+fn judge(address: *mut u8, call: &str) -> Found {
+    let Some(spot) = slab::locate(address.addr()) else {
+        return large::find(address).map_or(Found::Other, Found::Large);
+    };
+    match sealed(address, spot) {
+        Some(size) => Found::Small(spot.class, size),
+        None => judge::no_live_block(call, address, spot),
+    }
+}
+
+/// The bytes that were asked for, if a live block begins at this address in a slab.
+#[inline(always)]
+fn sealed(address: *mut u8, spot: Spot) -> Option<usize> {
+    if !vault::form(spot.class).is_begin(spot.offset) {
+        return None;
+    }
+    // SAFETY: a block of the class begins here.
+    unsafe { seal::open(address, seal::capacity(spot.class)) }
+}
+
+/// Frees a block; false if it is not of this mode. `layout` is what the program says about it, if it does.
+///
+/// # Safety
+/// `block` is null, a live block, or a mistake of the program's, which is named if it concerns this mode.
+#[inline]
+pub unsafe fn free(block: *mut u8, layout: Option<Layout>) -> bool {
+    let Some(spot) = slab::locate(block.addr()) else {
+        return free_large(block, layout);
+    };
+    let Some(size) = sealed(block, spot) else { judge::no_live_block("free", block, spot) };
+    judge::layout(block, size, layout);
+    let (class, capacity) = (spot.class, seal::capacity(spot.class));
+    // SAFETY: the block was live, so nobody but its owner, who gives it up, has a right to it. What is behind the pattern is zero.
+    unsafe {
+        seal::clear(block, capacity.min((size + SEAL).next_multiple_of(SEAL)));
+        seal::mark_freed(block, capacity);
+    }
+    if !heap::current().is_some_and(|heap| heap.retain(class, block)) {
+        retain_slow(class, block);
+    }
+    true
+}
+
+#[cold]
+#[inline(never)]
+fn retain_slow(class: usize, block: *mut u8) {
+    let _errno = KeepErrno::new();
+    match heap::current_or_new() {
+        Some(heap) => heap.retain_slow(class, block),
+        None => center::of(class).put(class, &[block], |block| judge::double_free(block, class)),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn free_large(block: *mut u8, layout: Option<Layout>) -> bool {
+    let _errno = KeepErrno::new();
+    large::free(block, layout)
+}
+
+/// Changes a block's size: the block, moved or not, or null and the block as it was if memory is short. None if it is not of this mode.
+///
+/// # Safety
+/// As for [`free`]; not null.
+#[inline(never)]
+pub unsafe fn reallocate(block: *mut u8, old: Option<Layout>, request: Request) -> Option<*mut u8> {
+    let size = request.size;
+    let fits = block.addr().is_multiple_of(request.align);
+    let old_size = match judge(block, "realloc") {
+        Found::Other => return None,
+        Found::Small(class, old_size) => {
+            judge::layout(block, old_size, old);
+            let capacity = seal::capacity(class);
+            if fits && size <= capacity && size >= block_size(class) / 2 {
+                // SAFETY: the block is live and this large; the pattern and what the program gives up are cleared.
+                unsafe {
+                    let (from, to) = (size.min(old_size), (old_size + SEAL).min(capacity));
+                    ptr::write_bytes(block.add(from), 0, to - from);
+                    seal::close(block, capacity, size);
+                }
+                return Some(block);
+            }
+            old_size
+        }
+        Found::Large(large) => {
+            judge::layout(block, large::usable_size(large), old);
+            let _errno = KeepErrno::new();
+            if fits && large::resize(large, size) {
+                return Some(block);
+            }
+            large::usable_size(large)
+        }
+    };
+    let grows = size > old_size && class_for(request) == 0 && request.align <= 16;
+    let new = if grows { insist(size, || large::allocate_roomy(size)) } else { allocate(request) };
+    if !new.is_null() {
+        // SAFETY: both blocks are live, distinct, and hold this many bytes; then the old one is freed, once.
+        unsafe {
+            new.copy_from_nonoverlapping(block, old_size.min(size));
+            free(block, None);
+        }
+    }
+    Some(new)
+}
+
+/// The bytes that the program asked for when it got a block, which are those it may use; None if it is not of this mode.
+///
+/// # Safety
+/// As for [`free`]; not null.
+#[inline(never)]
+pub unsafe fn usable_size(block: *mut u8) -> Option<usize> {
+    match judge(block, "malloc_usable_size") {
+        Found::Small(_, size) => Some(size),
+        Found::Large(large) => Some(large::usable_size(large)),
+        Found::Other => None,
+    }
+}
+
+/// The locks, in nesting order, for fork: they come before those of the records and pages.
+pub fn locks() -> impl DoubleEndedIterator<Item = &'static Lock> {
+    core::iter::once(heap::lock()).chain(center::locks()).chain([quarantine::lock()])
+}
+
+/// Lets everything go that waits, and gives free pages inside slabs back; returns the bytes of these.
+pub fn trim() -> usize {
+    flush_own();
+    quarantine::empty();
+    center::trim()
+}
+
+/// One step of giving back the holes in idle slabs.
+pub fn purge_step(new_window: bool) {
+    if mode::current() == Mode::Hardened {
+        center::purge_step(new_window);
+    }
+}
+
+/// Adds what the mode holds to the statistics: blocks in quarantine count as free, those of small ones as if in bins.
+pub fn census(into: &mut Statistics) {
+    if mode::current() != Mode::Hardened {
+        return;
+    }
+    for class in 1..CLASS_COUNT {
+        let totals = center::of(class).totals(class);
+        let in_stocks = heap::blocks_of(class);
+        let class = &mut into.classes[class];
+        class.live_blocks += totals.blocks.saturating_sub(totals.free + in_stocks);
+        class.bin_blocks += in_stocks;
+        class.slab_free_blocks += totals.free;
+        class.slab_bytes += totals.slab_bytes;
+    }
+    let (blocks, bytes) = large::totals();
+    into.large_blocks += blocks;
+    into.large_bytes += bytes;
+    into.free_dirty_bytes += quarantine::bytes();
+    into.threads += heap::count();
+}

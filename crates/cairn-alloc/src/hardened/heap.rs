@@ -1,0 +1,481 @@
+//! A thread's heap in hardened mode: for each class a stock of free blocks, used in random order, and a quarantine before it.
+//!
+//! ```text
+//!   free(p):   judged, cleared, marked ──► ring: the last so many blocks freed ──the oldest──► stock ──half──► slabs
+//!   malloc:    one of the stock at random, looked at ◄── stock ◄──a batch, from random places── slabs
+//! ```
+//! The thread's slot leads here by its second word (slot.rs); its first one stays 0, so that the default engine's fast path misses.
+//! A thread without a heap (being born, or ending) works on the slabs directly.
+//!
+//! Invariants: a heap is used by one thread only, the one whose slot leads to it (others read lengths, for statistics; a fork's child
+//! empties those of threads that no longer exist). What is in a stock or a ring is free and marked so. A stock is never emptied
+//! below `floor` while the slabs have blocks, so that there is always a choice. Heaps are kept in a registry for ever, and used again.
+
+use core::cell::Cell;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicUsize, Ordering::*, compiler_fence};
+
+use cairn_core::count::Place;
+use cairn_core::lock::Lock;
+
+use crate::class::{CLASS_COUNT, SHAPES};
+use crate::hardened::center;
+use crate::hardened::random::Stream;
+use crate::hardened::{judge, seal};
+use crate::slot::{self, State};
+use crate::{fork, pages, records};
+
+type Slot = *mut u8;
+
+/// Blocks of one class. All zeroes is one without memory.
+#[repr(C)]
+pub struct Stock {
+    /// `ring_slots` of the ring, then `capacity` of the stock; null before the first use.
+    ring: Cell<*mut Slot>,
+    /// Blocks in the stock.
+    length: AtomicU16,
+    /// The ring's oldest slot.
+    head: Cell<u16>,
+    /// Slots of the ring, less 1; a power of two less 1.
+    ring_mask: Cell<u16>,
+    /// Slots of the stock.
+    capacity: Cell<u16>,
+    /// What an allocation leaves in the stock.
+    floor: Cell<u16>,
+    /// Blocks in the ring.
+    held: AtomicU16,
+    /// Blocks to fetch next time.
+    batch: Cell<u16>,
+    _pad: u16,
+}
+
+/// See the module.
+#[repr(C, align(64))]
+pub struct Heap {
+    random: Stream,
+    stocks: [Stock; CLASS_COUNT],
+    /// Trips to the slabs; paces the housekeeping.
+    trips: Cell<usize>,
+    /// Whether a thread lives in it.
+    taken: AtomicBool,
+    /// The next one in the registry.
+    next: AtomicPtr<Heap>,
+}
+
+// SAFETY: the cells are used by the heap's thread only; others read nothing but atomics. (A fork's child uses the heaps of threads
+// that no longer exist.)
+unsafe impl Sync for Heap {}
+
+/// All heaps, newest first.
+static REGISTRY: AtomicPtr<Heap> = AtomicPtr::new(ptr::null_mut());
+static BIRTH: Lock = Lock::named(Place::Birth);
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+/// The key whose destructor tells us that a thread ends, + 1; 0 before it was made.
+static EXIT_KEY: AtomicUsize = AtomicUsize::new(0);
+
+/// Blocks and bytes that a ring holds at most, and blocks at least,
+const RING_MAX: usize = 64;
+const RING_BYTES: usize = 16 << 10;
+const RING_MIN: usize = 4;
+/// and the same for a stock.
+const STOCK_MAX: usize = 64;
+const STOCK_BYTES: usize = 32 << 10;
+const STOCK_MIN: usize = 6;
+/// What stays in a stock to choose from is at most this.
+const FLOOR_MAX: usize = 8;
+/// With more threads than this, each has a quarter: so many are mostly waiting.
+const CROWD: usize = 16;
+/// Trips to the slabs between two looks at the clock.
+const TRIPS_PER_TICK: usize = 64;
+
+impl Stock {
+    #[inline(always)]
+    fn own_length(&self) -> usize {
+        usize::from(self.length.load(Relaxed))
+    }
+
+    /// The slots of the stock, behind those of the ring.
+    #[inline(always)]
+    fn slots(&self) -> *mut Slot {
+        self.ring.get().wrapping_add(usize::from(self.ring_mask.get()) + 1)
+    }
+
+    /// Takes a random block, if more than the floor are there.
+    #[inline(always)]
+    fn pick(&self, random: &Stream) -> Option<*mut u8> {
+        let length = self.own_length();
+        if length <= usize::from(self.floor.get()) {
+            return None;
+        }
+        // SAFETY: the stock has `length` blocks, at least one.
+        Some(unsafe { self.pick_of(length, random) })
+    }
+
+    /// # Safety
+    /// `length` is the stock's, and above 0.
+    #[inline(always)]
+    unsafe fn pick_of(&self, length: usize, random: &Stream) -> *mut u8 {
+        let (slots, at) = (self.slots(), random.below(length));
+        // SAFETY: both slots lie in the stock.
+        unsafe {
+            let block = *slots.add(at);
+            *slots.add(at) = *slots.add(length - 1);
+            self.length.store((length - 1) as u16, Relaxed);
+            block
+        }
+    }
+
+    /// Puts a block into the quarantine. False, and nothing done, if the stock is full or has no memory.
+    #[inline(always)]
+    fn retain(&self, block: *mut u8) -> bool {
+        let (ring, length) = (self.ring.get(), self.own_length());
+        if length == usize::from(self.capacity.get()) {
+            return false;
+        }
+        let head = self.head.get();
+        // SAFETY: `head` is below the ring's length, and the stock has room.
+        unsafe {
+            let oldest = ring.add(usize::from(head)).replace(block);
+            self.head.set(head.wrapping_add(1) & self.ring_mask.get());
+            if oldest.is_null() {
+                self.held.store(self.held.load(Relaxed) + 1, Relaxed);
+            } else {
+                *self.slots().add(length) = oldest;
+                compiler_fence(Release);
+                self.length.store(length as u16 + 1, Relaxed);
+            }
+        }
+        true
+    }
+
+    /// Gets its memory; false if there is none.
+    #[cold]
+    fn open(&self, class: usize) -> bool {
+        if !self.ring.get().is_null() {
+            return true;
+        }
+        let size = SHAPES[class].size as usize;
+        let part = if THREADS.load(Relaxed) > CROWD { 4 } else { 1 };
+        let ring = (RING_BYTES / size).clamp(RING_MIN, RING_MAX) / part;
+        let ring = ring.next_power_of_two();
+        let capacity = ((STOCK_BYTES / size).clamp(STOCK_MIN, STOCK_MAX) / part).max(STOCK_MIN);
+        let bytes = (ring + capacity) * size_of::<Slot>();
+        let memory: *mut Slot = records::take(bytes).cast();
+        if memory.is_null() {
+            return false;
+        }
+        // SAFETY: the piece is ours and that long.
+        unsafe { ptr::write_bytes(memory, 0, ring + capacity) };
+        self.ring_mask.set(ring as u16 - 1);
+        self.capacity.set(capacity as u16);
+        self.floor.set((capacity / 3).min(FLOOR_MAX) as u16);
+        self.batch.set(2);
+        self.head.set(0);
+        self.ring.set(memory);
+        true
+    }
+
+    /// Bytes of its memory.
+    fn bytes(&self) -> usize {
+        (usize::from(self.ring_mask.get()) + 1 + usize::from(self.capacity.get())) * size_of::<Slot>()
+    }
+
+    /// Gives all its blocks and its memory away.
+    fn close(&self, class: usize) {
+        if self.ring.get().is_null() {
+            return;
+        }
+        self.empty(class, |block| judge::double_free(block, class));
+        let (memory, bytes) = (self.ring.get(), self.bytes());
+        // First, so that the child of a fork never finds memory here that is no longer ours.
+        self.forget();
+        compiler_fence(SeqCst);
+        // SAFETY: taken by `open` with as many bytes, and nobody knows it any more.
+        unsafe { records::give(memory.cast(), bytes) };
+    }
+
+    /// Puts all its blocks back into their slabs.
+    fn empty(&self, class: usize, twice: impl Fn(*mut u8)) {
+        let (ring, slots) = (self.ring.get(), self.slots());
+        let ring_slots = usize::from(self.ring_mask.get()) + 1;
+        for slot in 0..ring_slots {
+            // SAFETY: the slot is the ring's.
+            let block = unsafe { ring.add(slot).replace(ptr::null_mut()) };
+            if !block.is_null() {
+                center::of(class).put(class, &[block], &twice);
+            }
+        }
+        self.held.store(0, Relaxed);
+        let length = self.length.swap(0, Relaxed);
+        // SAFETY: so many blocks were in the stock, and are no longer.
+        let blocks = unsafe { core::slice::from_raw_parts(slots, length.into()) };
+        center::of(class).put(class, blocks, &twice);
+    }
+
+    fn forget(&self) {
+        self.ring.set(ptr::null_mut());
+        self.length.store(0, Relaxed);
+        self.held.store(0, Relaxed);
+        self.capacity.set(0);
+        self.floor.set(0);
+        self.ring_mask.set(0);
+    }
+}
+
+impl Heap {
+    /// A free block of `class`, at random, if the stock can give one.
+    #[inline(always)]
+    pub fn pick(&self, class: usize) -> Option<*mut u8> {
+        // SAFETY: classes come from the class tables.
+        unsafe { self.stocks.get_unchecked(class) }.pick(&self.random)
+    }
+
+    /// Puts a block that was cleared and marked into quarantine; false, and nothing done, if that needs a trip to the slabs.
+    #[inline(always)]
+    pub fn retain(&self, class: usize, block: *mut u8) -> bool {
+        // SAFETY: classes come from the map.
+        unsafe { self.stocks.get_unchecked(class) }.retain(block)
+    }
+
+    /// Fetches blocks and picks one; null if memory is short.
+    #[cold]
+    #[inline(never)]
+    pub fn fetch(&self, class: usize) -> *mut u8 {
+        let stock = &self.stocks[class];
+        if !stock.open(class) {
+            return directly(class);
+        }
+        self.random.feed();
+        let length = stock.own_length();
+        let room = usize::from(stock.capacity.get()) - length;
+        let most = usize::from(stock.capacity.get()) / 2;
+        let batch = (usize::from(stock.floor.get()) + 1 + usize::from(stock.batch.get()))
+            .saturating_sub(length)
+            .min(room);
+        stock.batch.set((2 * usize::from(stock.batch.get())).min(most) as u16);
+        // SAFETY: the slots behind the stock's blocks are free, and there are that many.
+        let out = unsafe { core::slice::from_raw_parts_mut(stock.slots().add(length), batch) };
+        let count = center::of(class).take(class, out, &self.random);
+        compiler_fence(Release);
+        stock.length.store((length + count) as u16, Relaxed);
+        let block = match length + count {
+            0 => ptr::null_mut(),
+            // SAFETY: so many are there.
+            length => unsafe { stock.pick_of(length, &self.random) },
+        };
+        self.housekeeping();
+        block
+    }
+
+    /// Makes room in the stock and puts the block into quarantine.
+    #[cold]
+    #[inline(never)]
+    pub fn retain_slow(&self, class: usize, block: *mut u8) {
+        let stock = &self.stocks[class];
+        if !stock.open(class) {
+            center::of(class).put(class, &[block], |block| judge::double_free(block, class));
+            return;
+        }
+        let length = stock.own_length();
+        if length == usize::from(stock.capacity.get()) {
+            let keep = length / 2;
+            let mut out = [ptr::null_mut(); STOCK_MAX];
+            let out = &mut out[..length - keep];
+            // SAFETY: the blocks above `keep` are the stock's. They leave it first: a fork in between loses them in the child, but never
+            // sees one twice.
+            unsafe { ptr::copy_nonoverlapping(stock.slots().add(keep), out.as_mut_ptr(), out.len()) };
+            stock.length.store(keep as u16, Relaxed);
+            center::of(class).put(class, out, |block| judge::double_free(block, class));
+        }
+        let done = stock.retain(block);
+        debug_assert!(done);
+        self.housekeeping();
+    }
+
+    /// Every so many trips: lets free pages decay.
+    fn housekeeping(&self) {
+        let trips = self.trips.get() + 1;
+        self.trips.set(trips);
+        if trips.is_multiple_of(TRIPS_PER_TICK) {
+            center::purge_step(pages::purge_step().new_window);
+        }
+    }
+
+    fn close_all(&self) {
+        for class in 1..CLASS_COUNT {
+            self.stocks[class].close(class);
+        }
+    }
+}
+
+/// The calling thread's heap, if it has one.
+#[inline(always)]
+pub fn current() -> Option<&'static Heap> {
+    let word = slot::heap_word();
+    // SAFETY: a word that is no state is the address of a heap, and heaps are never given back.
+    (word != 0).then(|| unsafe { &*ptr::with_exposed_provenance::<Heap>(word) })
+}
+
+/// The calling thread's heap; made now if the thread has not allocated before. None if it can't have one.
+#[cold]
+#[inline(never)]
+pub fn current_or_new() -> Option<&'static Heap> {
+    current().or_else(|| if slot::state() == State::Unborn { birth() } else { None })
+}
+
+/// A block of `class` from its slabs, for a thread without a heap; null if memory is short.
+pub fn directly(class: usize) -> *mut u8 {
+    let random = Stream::new();
+    random.feed();
+    let mut block = [ptr::null_mut()];
+    center::of(class).take(class, &mut block, &random);
+    block[0]
+}
+
+fn birth() -> Option<&'static Heap> {
+    // From here on, what the C library allocates on our behalf goes directly to the slabs.
+    slot::set(0, State::Known);
+    let heap = {
+        let _held = BIRTH.hold();
+        fork::register();
+        free_heap().or_else(make_heap)
+    };
+    let known = heap.and_then(|heap| {
+        THREADS.fetch_add(1, Relaxed);
+        let key = exit_key()?;
+        // SAFETY: the key exists; the value is only ever compared with null.
+        (unsafe { libc::pthread_setspecific(key, ptr::from_ref(heap).cast()) } == 0).then_some(heap)
+    });
+    match known {
+        Some(heap) => {
+            heap.random.forget();
+            slot::set_heap(ptr::from_ref(heap).expose_provenance());
+        }
+        None => {
+            if let Some(heap) = heap {
+                leave(heap);
+            }
+            slot::set(0, State::Unborn);
+        }
+    }
+    known
+}
+
+fn free_heap() -> Option<&'static Heap> {
+    heaps().find(|heap| heap.taken.compare_exchange(false, true, Acquire, Relaxed).is_ok())
+}
+
+/// A new heap, in the registry. Under the birth lock.
+fn make_heap() -> Option<&'static Heap> {
+    // What was never handed out reads as zero, which is what a heap begins with.
+    let memory: *mut Heap = records::take_forever(size_of::<Heap>()).cast();
+    // SAFETY: the memory is ours, large enough and aligned to 64; zeroes are a valid value of all fields.
+    let heap = unsafe { memory.as_ref() }?;
+    heap.taken.store(true, Relaxed);
+    heap.next.store(REGISTRY.load(Relaxed), Relaxed);
+    // Release: whoever walks the registry sees the heap as written.
+    REGISTRY.store(memory, Release);
+    Some(heap)
+}
+
+fn heaps() -> impl Iterator<Item = &'static Heap> {
+    // SAFETY: the registry holds heaps, which are never given back.
+    let at = |heap: *mut Heap| unsafe { heap.as_ref() };
+    core::iter::successors(at(REGISTRY.load(Acquire)), move |heap| at(heap.next.load(Relaxed)))
+}
+
+/// The key, made at the first birth.
+fn exit_key() -> Option<libc::pthread_key_t> {
+    if let Some(key) = EXIT_KEY.load(Acquire).checked_sub(1) {
+        return Some(key as libc::pthread_key_t);
+    }
+    let mut key = 0;
+    // SAFETY: `key` is writable, and the destructor fits.
+    if unsafe { libc::pthread_key_create(&mut key, Some(on_exit)) } != 0 {
+        return None;
+    }
+    match EXIT_KEY.compare_exchange(0, key as usize + 1, AcqRel, Acquire) {
+        Ok(_) => Some(key),
+        Err(theirs) => {
+            // SAFETY: made above and not used.
+            unsafe { libc::pthread_key_delete(key) };
+            Some((theirs - 1) as libc::pthread_key_t)
+        }
+    }
+}
+
+/// The thread ends: what it holds goes to the slabs, and so does what it frees after this.
+extern "C" fn on_exit(heap: *mut libc::c_void) {
+    slot::set(0, State::Gone);
+    // SAFETY: the value is what `birth` set: a heap of the registry, and this thread was its owner.
+    leave(unsafe { &*heap.cast::<Heap>() });
+}
+
+fn leave(heap: &Heap) {
+    heap.close_all();
+    THREADS.fetch_sub(1, Relaxed);
+    // Release: the next owner sees it empty.
+    heap.taken.store(false, Release);
+}
+
+/// The lock of births, for fork.
+pub fn lock() -> &'static Lock {
+    &BIRTH
+}
+
+/// In the child of a fork: what threads held that no longer exist goes to the slabs.
+///
+/// They stopped anywhere, so of what their heaps name only the blocks are taken that are free by their seals and not in a slab yet: a
+/// thread that was just handing a block out or putting it away loses it to the child.
+pub fn bury_the_dead() {
+    let mine = current();
+    for heap in heaps() {
+        if mine.is_some_and(|mine| ptr::eq(mine, heap)) {
+            heap.random.forget();
+            continue;
+        }
+        for class in 1..CLASS_COUNT {
+            let stock = &heap.stocks[class];
+            if !stock.ring.get().is_null() {
+                bury(stock, class);
+            }
+            stock.forget();
+        }
+        heap.taken.store(false, Relaxed);
+    }
+    THREADS.store(usize::from(mine.is_some()), Relaxed);
+}
+
+fn bury(stock: &Stock, class: usize) {
+    let ring_slots = usize::from(stock.ring_mask.get()) + 1;
+    let length = stock.own_length().min(stock.capacity.get().into());
+    for slot in 0..ring_slots + length {
+        // SAFETY: the slots of the ring, then those of the stock, which were all written or are null.
+        let block = unsafe { *stock.ring.get().add(slot) };
+        // SAFETY: what stands in the slots of a class are blocks of it.
+        if !block.is_null() && unsafe { seal::is_untouched(block, seal::capacity(class)) } {
+            center::of(class).put(class, &[block], |_| ());
+        }
+    }
+}
+
+/// Blocks of a class in the rings and stocks of all threads. Exact if no other thread is running.
+pub fn blocks_of(class: usize) -> usize {
+    let of = |heap: &Heap| {
+        let stock = &heap.stocks[class];
+        usize::from(stock.length.load(Relaxed)) + usize::from(stock.held.load(Relaxed))
+    };
+    heaps().map(of).sum()
+}
+
+/// Threads that have a heap.
+pub fn count() -> usize {
+    THREADS.load(Relaxed)
+}
+
+/// Gives away what the calling thread holds.
+pub fn flush_own() {
+    if let Some(heap) = current() {
+        heap.close_all();
+    }
+}

@@ -1,0 +1,159 @@
+//! Pages that nobody may touch, and random numbers: what a heap needs that defends itself.
+//!
+//! A guard that the kernel keeps in its page tables (`MADV_GUARD_INSTALL`, Linux 6.13) makes no mapping of its own, so there may be
+//! any number of them. Where the kernel has none, or refuses one (locked memory), a guard is an inaccessible mapping
+//! (`mprotect`), which splits the one around it; a process may have 65,530 mappings, so only [`SPLITS_MAX`] such guards are
+//! made, and what would be a further one stays as it is.
+
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use super::{KeepErrno, commit};
+use crate::count::{self, Call};
+
+/// `MADV_GUARD_INSTALL` and `MADV_GUARD_REMOVE`; the `libc` crate has them for some targets only.
+const GUARD_INSTALL: libc::c_int = 102;
+const GUARD_REMOVE: libc::c_int = 103;
+
+/// Guards that may be mappings of their own at a time: each makes two more, and half of what a process may have is the program's.
+const SPLITS_MAX: usize = 16 << 10;
+
+/// Guards that are mappings of their own now.
+static SPLITS: AtomicUsize = AtomicUsize::new(0);
+
+/// What keeps a range from being touched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Guard {
+    /// Nothing: the kernel refused, or there are too many.
+    #[default]
+    None = 0,
+    /// The page tables.
+    Pages = 1,
+    /// A mapping of its own.
+    Mapping = 2,
+}
+
+/// Makes a range inaccessible; its contents are lost (`madvise(MADV_GUARD_INSTALL)`, else `mprotect`).
+///
+/// # Safety
+/// The range is page-aligned, committed, and holds nothing that anybody needs.
+pub unsafe fn install_guard(at: *mut u8, bytes: usize) -> Guard {
+    let _errno = KeepErrno::new();
+    count::call(Call::Madvise);
+    // SAFETY: the caller's contract. A kernel that doesn't know the advice refuses it and does nothing.
+    if unsafe { libc::madvise(at.cast(), bytes, GUARD_INSTALL) } == 0 {
+        return Guard::Pages;
+    }
+    if SPLITS.fetch_add(1, Relaxed) < SPLITS_MAX {
+        // SAFETY: the caller's contract.
+        if unsafe { forbid(at, bytes) } {
+            return Guard::Mapping;
+        }
+    }
+    SPLITS.fetch_sub(1, Relaxed);
+    Guard::None
+}
+
+/// Makes a guarded range accessible again; false if the kernel refuses, and the range then stays as it is for ever.
+///
+/// # Safety
+/// [`install_guard`] gave `guard` for this very range.
+pub unsafe fn remove_guard(at: *mut u8, bytes: usize, guard: Guard) -> bool {
+    let _errno = KeepErrno::new();
+    match guard {
+        Guard::None => true,
+        Guard::Pages => {
+            count::call(Call::Madvise);
+            // SAFETY: the caller owns the range.
+            unsafe { libc::madvise(at.cast(), bytes, GUARD_REMOVE) == 0 }
+        }
+        Guard::Mapping => {
+            // SAFETY: the caller owns the range.
+            let done = unsafe { commit(at, bytes) };
+            SPLITS.fetch_sub(usize::from(done), Relaxed);
+            done
+        }
+    }
+}
+
+/// Makes a range inaccessible and keeps its contents (`mprotect`, PROT_NONE); false if the kernel refuses. [`commit`] makes it
+/// usable again.
+///
+/// # Safety
+/// The range is page-aligned, committed, and nobody has a use for it meanwhile.
+pub unsafe fn forbid(at: *mut u8, bytes: usize) -> bool {
+    let _errno = KeepErrno::new();
+    count::call(Call::Mprotect);
+    // SAFETY: the caller owns the range.
+    unsafe { libc::mprotect(at.cast(), bytes, libc::PROT_NONE) == 0 }
+}
+
+/// Makes a range readable only (`mprotect`, PROT_READ); false if the kernel refuses.
+///
+/// # Safety
+/// The range is page-aligned and the caller's, and nobody writes to it any more.
+pub unsafe fn make_read_only(at: *mut u8, bytes: usize) -> bool {
+    let _errno = KeepErrno::new();
+    count::call(Call::Mprotect);
+    // SAFETY: the caller owns the range.
+    unsafe { libc::mprotect(at.cast(), bytes, libc::PROT_READ) == 0 }
+}
+
+/// Fills with random words (`getrandom`, which never waits here); false if the kernel has none to give.
+pub fn random(words: &mut [u64]) -> bool {
+    let _errno = KeepErrno::new();
+    let bytes = size_of_val(words);
+    let mut got = 0;
+    while got < bytes {
+        // By number: the C library's function is a point where a thread may be cancelled.
+        // SAFETY: the kernel writes at most the bytes that are left.
+        let more = unsafe {
+            let rest = words.as_mut_ptr().cast::<u8>().add(got);
+            libc::syscall(libc::SYS_getrandom, rest, bytes - got, libc::GRND_NONBLOCK)
+        };
+        let Ok(more @ 1..) = usize::try_from(more) else {
+            // SAFETY: as in `KeepErrno`.
+            if more == -1 && unsafe { *libc::__errno_location() } == libc::EINTR {
+                continue;
+            }
+            return false;
+        };
+        got += more;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::{map_zeroed, page_size, unmap};
+
+    #[test]
+    fn a_guard_comes_and_goes() {
+        let page = page_size();
+        let at = map_zeroed(3 * page).unwrap().as_ptr();
+        // SAFETY: the pages are this test's own; the guarded one is not touched meanwhile.
+        unsafe {
+            at.add(page).write(7);
+            let guard = install_guard(at.add(page), page);
+            assert_ne!(guard, Guard::None);
+            at.write(1);
+            at.add(2 * page).write(1);
+            assert!(remove_guard(at.add(page), page, guard));
+            if guard == Guard::Pages {
+                assert_eq!(at.add(page).read(), 0, "what was there is gone");
+            }
+            assert!(forbid(at, page) && crate::os::commit(at, page));
+            assert_eq!(at.read(), 1, "what was forbidden is kept");
+            unmap(at, 3 * page);
+        }
+    }
+
+    #[test]
+    fn random_words_differ() {
+        let mut words = [0; 300];
+        assert!(random(&mut words));
+        words.sort_unstable();
+        assert!(words.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+}
