@@ -28,7 +28,7 @@ pub fn take(into: &mut Statistics) {
     into.free_clean_bytes = spans.clean;
     into.purged_bytes = spans.purged;
     let regions = region::regions();
-    into.reserved_bytes = regions.iter().map(|r| r.granules() * GRANULE).sum();
+    into.reserved_bytes = regions.iter().map(region::Region::reserved_bytes).sum();
     into.committed_bytes = regions.iter().map(|r| r.committed() * GRANULE).sum();
     into.metadata_bytes =
         records::total() + regions.iter().map(region::Region::descriptor_bytes).sum::<usize>();

@@ -16,10 +16,12 @@ use crate::{center, hardened, pages, records, thread};
 /// Registers the handlers, once. Under the birth lock.
 pub fn register() {
     static DONE: AtomicBool = AtomicBool::new(false);
-    if !DONE.swap(true, Relaxed) {
-        // SAFETY: the handlers are functions of this library. If there is no memory for them a fork of a process with many
-        // threads is as dangerous as with most allocators; nothing better can be done here.
-        unsafe { libc::pthread_atfork(Some(before), Some(after_in_parent), Some(after_in_child)) };
+    if !DONE.load(Relaxed) {
+        // SAFETY: the handlers are functions of this library. If there is no memory for them, a fork of a process with many
+        // threads is as dangerous as with most allocators, until the next birth of a thread, which tries again.
+        let failed =
+            unsafe { libc::pthread_atfork(Some(before), Some(after_in_parent), Some(after_in_child)) };
+        DONE.store(failed == 0, Relaxed);
     }
 }
 

@@ -389,6 +389,9 @@ fn move_mapping(block: Block, bytes: usize) -> Option<Block> {
             Some(new)
         }
         Move::DoneOldLost => {
+            // What the kernel refused once, or another thread was quick enough for, will happen again: dearer tries only.
+            count::atomic(count::Place::Large, &MOVES);
+            MOVES.fetch_add(MOVES_MAX, Relaxed);
             come_along(block, new);
             lose(block);
             Some(new)

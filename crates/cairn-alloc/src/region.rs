@@ -6,11 +6,12 @@
 //!   │ not committed │ ..  granule 2, granule 1, 0   │ granule 0, granule 1, 2 ..   │ not committed  │
 //!   └───────────────┴───────────────────────────────┴──────────────────────────────┴────────────────┘
 //!                                                   ^ base
-//!   class map: one byte per granule, elsewhere      dirty bits: one bit per granule, behind the class map
+//!   class map: one byte per granule                 dirty bits: one bit per granule; both before the descriptors
 //! ```
-//! A region is one reservation of address space. Both its halves grow away from `base`, so that the first use of
+//! A region is one reservation of address space (region/space.rs). Both its halves grow away from `base`, so that the first use of
 //! both is one system call and one or two pages. The first region is sized from physical memory and is as a rule the
-//! only one; where address space is limited (`ulimit -v`), regions are small and more are added.
+//! only one; where address space is limited (`ulimit -v`), its reservation grows with the heap, and if that can't be, more are
+//! added.
 //!
 //! Invariants:
 //! - Granules below `committed` may be read and written, and so may their descriptors.
@@ -21,14 +22,17 @@
 //!   may be, where address space is limited: then its slot has no granules, and may later hold another region.
 //! - All fields change under the page lock only. `locate` reads without it, see there.
 
+mod space;
+
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering::*};
+use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering::*};
 
 use cairn_core::avl::Tree;
 use cairn_core::os;
 
 use crate::class::{GRANULE, GRANULE_LOG2};
 use crate::descriptor::Descriptor;
+use space::{Plan, Space};
 
 /// The free spans of a region, by (length, address); see pages.rs, which owns them.
 pub struct Spans {
@@ -49,10 +53,7 @@ pub struct Region {
     base: AtomicUsize,
     granules: AtomicUsize,
     committed: AtomicUsize,
-    class_map: AtomicPtr<AtomicU8>,
-    /// The reservation.
-    space: AtomicUsize,
-    space_bytes: AtomicUsize,
+    space: Space,
     /// Bytes of descriptors that may be used, counted down from `base`; under the page lock.
     descriptor_bytes: AtomicUsize,
     /// The free spans; under the page lock.
@@ -66,6 +67,10 @@ unsafe impl Sync for Region {}
 const ROOMY_GRANULES: usize = (64 << 30) >> GRANULE_LOG2;
 /// A commitment is at least so many granules (1 MiB), so that a small process needs one system call.
 pub const COMMIT_MIN: usize = 16;
+/// Where address space is limited, this part of the limit is left to the program, for its threads' stacks first of all,
+const SPARE_SHARE: usize = 64;
+/// but not more than this.
+const SPARE_MAX: usize = 16 << 20;
 /// No machine needs more: each further region at least doubles what is reserved, unless space is limited.
 const REGIONS_MAX: usize = 128;
 static REGIONS: [Region; REGIONS_MAX] = [const { Region::none() }; REGIONS_MAX];
@@ -152,9 +157,7 @@ impl Region {
             base: AtomicUsize::new(0),
             granules: AtomicUsize::new(0),
             committed: AtomicUsize::new(0),
-            class_map: AtomicPtr::new(ptr::null_mut()),
-            space: AtomicUsize::new(0),
-            space_bytes: AtomicUsize::new(0),
+            space: Space::none(),
             descriptor_bytes: AtomicUsize::new(0),
             spans: core::cell::UnsafeCell::new(Spans::new()),
         }
@@ -175,6 +178,11 @@ impl Region {
     /// Granules that it can ever have.
     pub fn granules(&self) -> usize {
         self.granules.load(Relaxed)
+    }
+
+    /// Bytes of address space.
+    pub fn reserved_bytes(&self) -> usize {
+        self.space.bytes()
     }
 
     /// Bytes of descriptors in use.
@@ -207,13 +215,12 @@ impl Region {
     pub fn class_of(&self, granule: usize) -> &AtomicU8 {
         debug_assert!(granule < self.granules());
         // SAFETY: the map has an entry for each granule of the region.
-        unsafe { &*self.class_map.load(Relaxed).add(granule) }
+        unsafe { &*self.space.class_map().add(granule) }
     }
 
     /// The dirty bits, behind the class map; one word for 64 granules.
     pub fn dirty_words(&self) -> *mut u64 {
-        // SAFETY: both lie in one mapping, see `reserve`.
-        unsafe { self.class_map.load(Relaxed).add(self.granules()).cast() }
+        self.space.dirty_words(self.granules())
     }
 
     /// Makes granules up to `target` usable (or fewer, but at least `least`); false if the kernel refuses.
@@ -229,8 +236,11 @@ impl Region {
         let old_below = self.descriptor_bytes();
         let below = (target * size_of::<Descriptor>()).next_multiple_of(page).max(old_below);
         let top = self.base() + target * GRANULE;
+        if !self.space.reach(top, (self.granules() * GRANULE / SPARE_SHARE).min(SPARE_MAX)) {
+            return false;
+        }
         let at = |address| ptr::with_exposed_provenance_mut::<u8>(address);
-        // SAFETY: both ranges lie in the region's own reservation, which was made for `granules` of them.
+        // SAFETY: both ranges lie in the region's own reservation, which has room for all descriptors and reaches to `top`.
         let ok = unsafe {
             if old == 0 {
                 os::commit(at(self.base() - below), top - (self.base() - below))
@@ -247,47 +257,56 @@ impl Region {
         ok
     }
 
-    /// Reserves address space for `granules` into this unpublished slot and makes the first `least` of them usable; false,
-    /// and nothing kept, if the kernel refuses either.
-    fn reserve(&self, granules: usize, least: usize) -> bool {
-        let granules = granules.next_multiple_of(64);
-        let below = (granules * size_of::<Descriptor>()).next_multiple_of(GRANULE);
-        // One granule more, to align the base.
-        let (map_bytes, bytes) = (granules + granules / 8, below + (granules + 1) * GRANULE);
-        let Some(map) = os::map_zeroed(map_bytes) else { return false };
-        if let Some(space) = os::reserve(bytes) {
-            let base = (space.as_ptr().expose_provenance() + below).next_multiple_of(GRANULE);
-            self.class_map.store(map.as_ptr().cast(), Relaxed);
-            self.space.store(space.as_ptr().addr(), Relaxed);
-            self.space_bytes.store(bytes, Relaxed);
-            self.granules.store(granules, Relaxed);
-            self.base.store(base, Relaxed);
-            if self.commit(least, least.max(COMMIT_MIN).min(granules)) {
-                return true;
-            }
-            self.unmap();
-            return false;
+    /// Makes this slot, which has none, a region with `least` usable granules.
+    fn set_up(&self, plan: Plan, least: usize) -> SetUp {
+        let Some(base) = self.space.reserve(&plan) else { return SetUp::NoSpace };
+        self.granules.store(plan.granules, Relaxed);
+        self.base.store(base, Relaxed);
+        if self.commit(least, least.max(COMMIT_MIN).min(plan.granules)) {
+            return SetUp::Done;
         }
-        // SAFETY: the mapping was made above, nobody knows it.
-        unsafe { os::unmap(map.as_ptr(), map_bytes) };
-        false
+        if self.unmap() { SetUp::NoMemory } else { SetUp::Stuck }
     }
 
-    /// Gives the region's address space back; its slot is free afterwards. Under the page lock; nothing of the region is in use.
-    pub fn unmap(&self) {
-        let granules = self.granules();
+    /// Takes usable granules at the region's end out of use, `kept` are left, and gives their address space back. Under the page
+    /// lock; they are free and without pages, and in no span.
+    pub fn retreat(&self, kept: usize) {
+        debug_assert!(kept > 0 && kept <= self.committed());
+        self.committed.store(kept, Release);
+        self.space.retreat(self.base() + kept * GRANULE);
+    }
+
+    /// Gives the region's address space back; its slot is free afterwards. False, and the region as it was, if the kernel refuses.
+    /// Under the page lock; nothing of the region is in use.
+    pub fn unmap(&self) -> bool {
+        let (base, granules, committed) = (self.base(), self.granules(), self.committed());
         self.committed.store(0, Relaxed);
-        self.descriptor_bytes.store(0, Relaxed);
         self.granules.store(0, Relaxed);
         // Release: whoever sees the base gone sees the granules gone, see `locate`.
         self.base.store(0, Release);
-        let space = ptr::with_exposed_provenance_mut(self.space.load(Relaxed));
-        // SAFETY: both mappings were made by `reserve` with these sizes, and nobody uses them any more, says the caller.
-        unsafe {
-            os::unmap(space, self.space_bytes.load(Relaxed));
-            os::unmap(self.class_map.load(Relaxed).cast(), granules + granules / 8);
+        let done = self.space.give_back();
+        if done {
+            self.descriptor_bytes.store(0, Relaxed);
+        } else {
+            self.base.store(base, Relaxed);
+            self.granules.store(granules, Relaxed);
+            self.committed.store(committed, Release);
         }
+        done
     }
+}
+
+/// How a region came to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SetUp {
+    /// It did.
+    Done,
+    /// There is no such space; a smaller one may be had.
+    NoSpace,
+    /// The kernel refuses the memory, however large the space.
+    NoMemory,
+    /// The same, and it does not take the space back: it stays a region, without memory so far.
+    Stuck,
 }
 
 /// Adds a region in which at least `least` granules can be used; None if the kernel has no such space. Under the page lock.
@@ -295,43 +314,78 @@ pub fn add(least: usize) -> Option<&'static Region> {
     let count = COUNT.load(Relaxed);
     let slot = regions().iter().position(|region| region.granules() == 0).unwrap_or(count);
     let region = REGIONS.get(slot)?;
-    let mut granules = preferred_granules(count).max(least);
-    while !region.reserve(granules, least) {
-        if granules == least {
-            return None;
-        }
-        granules =
-            if count == 0 && granules > limited_granules() { limited_granules() } else { granules / 2 };
-        granules = granules.max(least);
+    let set_up = set_up(region, least);
+    if !matches!(set_up, SetUp::Done | SetUp::Stuck) {
+        return None;
     }
-    if count == 0 {
-        let class_map = region.class_map.load(Relaxed);
+    if slot == 0 {
+        let class_map = region.space.class_map();
         // SAFETY: the only write, see FirstCell.
         unsafe { *FIRST.0.get() = First { base: region.base(), granules: region.granules(), class_map } };
     }
     // Release: whoever sees the count sees the region's fields.
     COUNT.store(count.max(slot + 1), Release);
-    Some(region)
+    (set_up == SetUp::Done).then_some(region)
+}
+
+/// Makes a slot a region of the best size that can be had.
+fn set_up(region: &Region, least: usize) -> SetUp {
+    let whole = |granules: usize| {
+        let granules = granules.max(least).next_multiple_of(64);
+        Plan { granules, now: granules, wish: 0 }
+    };
+    let is_first = regions().is_empty();
+    let mut granules = if is_first { first_granules() } else { further_granules() };
+    if is_first || os::address_space_limit().is_none() {
+        let set_up = region.set_up(whole(granules), least);
+        if set_up != SetUp::NoSpace {
+            return set_up;
+        }
+    }
+    let set_up = region.set_up(growing(least), least);
+    if set_up != SetUp::NoSpace {
+        return set_up;
+    }
+    // A small part of what there is: the rest is for the program's own mappings.
+    granules = granules.min(limited_bytes() / 16 / GRANULE);
+    loop {
+        let set_up = region.set_up(whole(granules), least);
+        if set_up != SetUp::NoSpace || granules <= least {
+            return set_up;
+        }
+        granules /= 4;
+    }
+}
+
+/// A space that grows up to the limit on address space: below everything else, with room before and behind it for all that may be
+/// mapped under that limit. (The kernel maps from high addresses down.)
+fn growing(least: usize) -> Plan {
+    let granules = (limited_bytes() / GRANULE).max(least).next_multiple_of(64);
+    let here = (&raw const REGIONS).addr();
+    let lowest = regions().iter().map(Region::base).filter(|base| *base > 0).fold(here, usize::min);
+    let wish = lowest.saturating_sub(2 * granules * GRANULE) / GRANULE * GRANULE;
+    Plan { granules, now: least.max(COMMIT_MIN).min(granules), wish }
 }
 
 /// Whether address space is plenty, so that a block may have room to grow that it perhaps never uses.
 pub fn is_roomy() -> bool {
-    regions().first().is_some_and(|first| first.granules() >= ROOMY_GRANULES)
+    regions().first().is_some_and(|first| first.reserved_bytes() >= ROOMY_GRANULES * GRANULE)
 }
 
-/// How large a region we should like to have, in granules.
-fn preferred_granules(count: usize) -> usize {
-    if count == 0 {
-        // Address space is free: large blocks want room to grow, and fragmentation of space costs no memory.
-        let bytes = os::physical_memory().next_power_of_two().saturating_mul(16);
-        return bytes.clamp(ROOMY_GRANULES << GRANULE_LOG2, 16 << 40) >> GRANULE_LOG2;
-    }
-    let reserved: usize = regions().iter().map(Region::granules).sum();
-    reserved.min((512 << 30) >> GRANULE_LOG2)
+/// How large we should like the first region to be, in granules.
+fn first_granules() -> usize {
+    // Address space is free: large blocks want room to grow, and fragmentation of space costs no memory.
+    let bytes = os::physical_memory().next_power_of_two().saturating_mul(16);
+    bytes.clamp(ROOMY_GRANULES << GRANULE_LOG2, 16 << 40) >> GRANULE_LOG2
 }
 
-/// The same where address space is limited: a small part of the limit, the rest is for the program's own mappings.
-fn limited_granules() -> usize {
-    let limit = os::address_space_limit().unwrap_or(4 << 30);
-    (limit / 16).clamp(4 << 20, 1 << 30) >> GRANULE_LOG2
+/// And a further one: as much as there is.
+fn further_granules() -> usize {
+    let reserved: usize = regions().iter().map(Region::reserved_bytes).sum();
+    (reserved.min(512 << 30) >> GRANULE_LOG2).max(COMMIT_MIN)
+}
+
+/// What address space there is, if it is limited.
+fn limited_bytes() -> usize {
+    os::address_space_limit().unwrap_or(4 << 30).clamp(64 << 20, 16 << 40)
 }

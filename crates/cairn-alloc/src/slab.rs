@@ -270,8 +270,13 @@ impl Slab {
             while let Some((first, last)) = crate::bits::first_run(body.bitmap, from, carved) {
                 let begin = (first * size).next_multiple_of(page);
                 let end = (last * size) / page * page;
-                if begin < end && os::purge(start.add(begin), end - begin) {
-                    given += end - begin;
+                if begin < end {
+                    if os::purge(start.add(begin), end - begin) {
+                        given += end - begin;
+                    } else {
+                        // The kernel refused: another round may try again.
+                        body.holes = Holes::Idle;
+                    }
                 }
                 from = last;
             }

@@ -284,7 +284,13 @@ mod queue {
         futex(word, libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1);
     }
 
-    /// One futex call without a time limit, which leaves `errno` as it was.
+    /// A sleeper looks at the word at the latest after so long.
+    ///
+    /// The kernel wakes those whom it is told to wake. But it may be forbidden to tell it (a filter on system calls that came into
+    /// force while a thread slept); then a thread comes late, which without a limit would sleep for ever.
+    const SLEEP_MAX: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
+    /// One futex call, which leaves `errno` as it was.
     ///
     /// The result is of no use: a sleeper looks at the word again whatever woke it, and a wake-up that finds nobody
     /// is none the worse.
@@ -299,7 +305,7 @@ mod queue {
             errno
         };
         // SAFETY: `errno` is valid (above) and only this thread writes it. The kernel reads four bytes at `word`,
-        // which the reference keeps alive and aligned; WAIT takes a null time limit as "none" and WAKE ignores it.
+        // which the reference keeps alive and aligned; WAIT reads the time limit, a constant, and WAKE ignores it.
         unsafe {
             let kept = *errno;
             libc::syscall(
@@ -307,7 +313,7 @@ mod queue {
                 word.as_ptr(),
                 operation,
                 argument,
-                core::ptr::null::<libc::timespec>(),
+                core::ptr::from_ref(&SLEEP_MAX),
             );
             *errno = kept;
         }

@@ -99,34 +99,48 @@ pub fn now_us() -> u64 {
     time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
 }
 
-fn map(bytes: usize, protection: libc::c_int) -> Option<NonNull<u8>> {
+fn map(wish: usize, bytes: usize, protection: libc::c_int) -> Option<NonNull<u8>> {
     let _errno = KeepErrno::new();
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     count::call(Call::Mmap);
     // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches nothing that exists.
-    let at = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0) };
+    let at = unsafe { libc::mmap(ptr::without_provenance_mut(wish), bytes, protection, flags, -1, 0) };
     if at == libc::MAP_FAILED { None } else { NonNull::new(at.cast()) }
 }
 
 /// Reserves address space that can't be touched and isn't counted as memory (`mmap`, PROT_NONE).
 pub fn reserve(bytes: usize) -> Option<NonNull<u8>> {
-    map(bytes, libc::PROT_NONE)
+    map(0, bytes, libc::PROT_NONE)
+}
+
+/// The same at an address that the caller would like, or elsewhere if something is there. (The kernel takes the wish for what it is;
+/// 0 is none.)
+pub fn reserve_near(wish: usize, bytes: usize) -> Option<NonNull<u8>> {
+    map(wish, bytes, libc::PROT_NONE)
+}
+
+/// Reserves the address space at a place (`mmap(MAP_FIXED_NOREPLACE)`); false if something is there, or if the kernel refuses.
+pub fn reserve_vacant(at: *mut u8, bytes: usize) -> bool {
+    let _errno = KeepErrno::new();
+    map_vacant(at, bytes, libc::PROT_NONE) == Vacant::Mapped
 }
 
 /// Maps memory that reads as zero (`mmap`); pages come when they are touched.
 pub fn map_zeroed(bytes: usize) -> Option<NonNull<u8>> {
-    map(bytes, libc::PROT_READ | libc::PROT_WRITE)
+    map(0, bytes, libc::PROT_READ | libc::PROT_WRITE)
 }
 
-/// Gives a mapping back whole (`munmap`).
+/// Gives a mapping back, or a part of one (`munmap`). False if the kernel refuses, as it may if the range is a part of what it
+/// sees as one mapping and there are too many already: then the range is as it was, and still the caller's.
 ///
 /// # Safety
 /// The range was mapped by this module and nobody uses it any more.
-pub unsafe fn unmap(at: *mut u8, bytes: usize) {
+#[must_use = "what the kernel did not take back is still there"]
+pub unsafe fn unmap(at: *mut u8, bytes: usize) -> bool {
     let _errno = KeepErrno::new();
     count::call(Call::Munmap);
     // SAFETY: the caller owns the range.
-    unsafe { libc::munmap(at.cast(), bytes) };
+    unsafe { libc::munmap(at.cast(), bytes) == 0 }
 }
 
 /// Makes reserved address space usable (`mprotect`, read and write); false if the kernel refuses (out of memory
@@ -265,7 +279,8 @@ pub enum Move {
 ///
 /// The kernel unmaps `to` before it knows whether the move will succeed, and leaves a hole where the pages were. In either hole a
 /// mapping of another thread may have come to stand before this fills it, so a hole is filled only if it still is one
-/// (`MAP_FIXED_NOREPLACE`); otherwise it is lost, which is said in the result.
+/// (`MAP_FIXED_NOREPLACE`); otherwise it is lost, which is said in the result. (What is lost are addresses: nothing of the
+/// caller's is mapped there any more.)
 ///
 /// # Safety
 /// Both ranges are page-aligned, committed, disjoint, owned by the caller, and what `to` held is not needed.
@@ -277,22 +292,43 @@ pub unsafe fn move_mapping(from: *mut u8, from_bytes: usize, to: *mut u8, to_byt
     // SAFETY: the caller owns both ranges; MREMAP_FIXED replaces only `to`.
     let moved = unsafe { libc::mremap(from.cast(), from_bytes, to_bytes, flags, to.cast::<libc::c_void>()) };
     if moved == libc::MAP_FAILED {
-        return if map_vacant(to, to_bytes) { Move::Failed } else { Move::FailedNewLost };
+        return if fill_hole(to, to_bytes) { Move::Failed } else { Move::FailedNewLost };
     }
-    if map_vacant(from, from_bytes) { Move::Done } else { Move::DoneOldLost }
+    if fill_hole(from, from_bytes) { Move::Done } else { Move::DoneOldLost }
 }
 
-/// Maps memory at a place where nothing is; false if something is there.
-fn map_vacant(at: *mut u8, bytes: usize) -> bool {
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
+/// Maps memory into a hole that a move has left; false if another mapping has come to stand there, or the kernel refuses twice.
+fn fill_hole(at: *mut u8, bytes: usize) -> bool {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
+    match map_vacant(at, bytes, protection) {
+        Vacant::Refused => map_vacant(at, bytes, protection) == Vacant::Mapped,
+        other => other == Vacant::Mapped,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Vacant {
+    Mapped,
+    /// Something is there.
+    Taken,
+    Refused,
+}
+
+/// Maps memory at a place, unless something is there.
+fn map_vacant(at: *mut u8, bytes: usize, protection: libc::c_int) -> Vacant {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
     count::call(Call::Mmap);
     // SAFETY: with this flag the kernel replaces nothing. Before Linux 4.17 it takes the address as a wish only.
     let got = unsafe { libc::mmap(at.cast(), bytes, protection, flags, -1, 0) };
-    if got != libc::MAP_FAILED && got != at.cast() {
+    if got == at.cast() {
+        return Vacant::Mapped;
+    }
+    if got != libc::MAP_FAILED {
         count::call(Call::Munmap);
         // SAFETY: the mapping was just made, elsewhere.
         unsafe { libc::munmap(got, bytes) };
+        return Vacant::Taken;
     }
-    got == at.cast()
+    // SAFETY: the location of this thread's errno.
+    if unsafe { *libc::__errno_location() } == libc::EEXIST { Vacant::Taken } else { Vacant::Refused }
 }

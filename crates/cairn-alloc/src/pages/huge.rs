@@ -116,6 +116,10 @@ pub fn fill(chunk: Place) -> Filled {
         os::allow_huge(at, CHUNK * GRANULE);
         let filled = timed(at);
         os::forbid_huge(at, CHUNK * GRANULE);
+        if filled == Filled::Not {
+            // A part may have got pages before the kernel gave up, and the chunk comes back as one without.
+            os::purge(at, CHUNK * GRANULE);
+        }
         filled
     }
 }

@@ -4,7 +4,7 @@ use cairn_core::os;
 
 use crate::bits;
 use crate::class::GRANULE;
-use crate::pages::spans::{Table, spans};
+use crate::pages::spans::{Table, free_before, spans};
 use crate::pages::state::State;
 use crate::region::{self, Region};
 use crate::settings;
@@ -34,6 +34,25 @@ impl State {
             }
         }
         self.decay.dirty_changed(self.dirty_total);
+        if !region::is_roomy() {
+            region::regions().iter().for_each(|region| self.retreat(region));
+        }
+    }
+
+    /// Where address space is short: what is free and without pages at a region's end goes back, if it is much.
+    fn retreat(&mut self, region: &Region) {
+        let committed = region.committed();
+        let Some(start) = free_before(region, committed).filter(|start| *start > 0) else { return };
+        let free = committed - start;
+        if free <= region::COMMIT_MIN.max(committed / 16) {
+            return;
+        }
+        let dirty = self.unlink(region, start);
+        if dirty > 0 {
+            self.link(region, start, free, dirty);
+        } else {
+            region.retreat(start);
+        }
     }
 
     /// Gives back at most `most` dirty granules of one free span; 0 if the kernel refuses.

@@ -101,10 +101,16 @@ impl State {
         let mut dropped = false;
         for region in region::regions().iter().skip(1) {
             let committed = region.committed();
-            if committed > 0 && free_at(region, 0) == Some(committed) {
-                self.unlink(region, 0);
-                region.unmap();
-                dropped = true;
+            if region.granules() > 0 && committed == 0 {
+                // It was never used: its memory was refused, and so was its end.
+                dropped |= region.unmap();
+            } else if committed > 0 && free_at(region, 0) == Some(committed) {
+                let dirty = self.unlink(region, 0);
+                if region.unmap() {
+                    dropped = true;
+                } else {
+                    self.link(region, 0, committed, dirty);
+                }
             }
         }
         dropped
@@ -178,7 +184,8 @@ impl State {
 
     /// Whether huge pages are worth a try now.
     pub fn wants_huge(&self) -> bool {
-        self.huge.wants(self.in_use())
+        // A reservation that grows has not yet been told where huge pages are unwanted.
+        region::is_roomy() && self.huge.wants(self.in_use())
     }
 
     /// How a try went; true if the last ones all went well.

@@ -60,7 +60,7 @@ impl Drop for Map {
     fn drop(&mut self) {
         if let Some(at) = self.at {
             // SAFETY: the reservation was made by `start`, and the contract of `Source` ends the use of it here.
-            unsafe { os::unmap(at.as_ptr(), self.limit) };
+            let _ = unsafe { os::unmap(at.as_ptr(), self.limit) };
         }
     }
 }

@@ -67,7 +67,7 @@ impl Memory {
 impl Drop for Reservation {
     fn drop(&mut self) {
         // SAFETY: `new` reserved it, and no heap is left: each holds a reference to this.
-        unsafe { os::unmap(self.at.as_ptr(), self.bytes) };
+        let _ = unsafe { os::unmap(self.at.as_ptr(), self.bytes) };
     }
 }
 

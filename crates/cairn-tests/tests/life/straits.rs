@@ -79,13 +79,13 @@ fn large_requests_that_fail_cost_nothing() {
     assert!(after >= before * 0.95, "{after} blocks of 1 MiB after 100 failures, {before} without");
 }
 
-/// The C library's own allocator can resize a mapping in place, and has nothing else to pay for.
+/// Where address space is limited a block at the end of the heap grows in place, to the limit, as the C library resizes a mapping.
 #[test]
-fn a_block_grows_to_half_of_what_the_c_library_reaches() {
+fn a_block_grows_as_far_as_with_the_c_library() {
     for limit in [200 * MIB, 1024 * MIB] {
         let reached = |plain| number("life/grow_to_limit.c", &[], limit, plain);
         let (Some(plain), Some(cairn)) = (reached(true), reached(false)) else { return };
-        assert!(cairn >= plain / 2.0, "{} MiB: {cairn} bytes, the C library's {plain}", limit / MIB);
+        assert!(cairn >= plain * 0.95, "{} MiB: {cairn} bytes, the C library's {plain}", limit / MIB);
     }
 }
 
