@@ -118,7 +118,7 @@ fn wait(pid: libc::pid_t, limit: Duration) -> Option<(ExitStatus, libc::rusage)>
 }
 
 /// A file without a name.
-fn anonymous_file() -> File {
+pub(crate) fn anonymous_file() -> File {
     // SAFETY: the name is a C string, and the result is checked before it is used.
     let fd = unsafe { libc::memfd_create(c"cairn-tests".as_ptr(), libc::MFD_CLOEXEC) };
     assert!(fd >= 0, "memfd_create: {}", std::io::Error::last_os_error());

@@ -5,7 +5,7 @@
 //!   tests/programs  tests/abi  tests/life  tests/*.rs        one claim a file
 //!          │            │          │           │
 //!          ▼            ▼          ▼           ▼
-//!       compare ──►  cprogram ──► compile    probe ─► tracer  how many faults, calls, threads
+//!       compare ──►  cprogram ──► compile   refusal ─► tracer  calls that fail; how many faults, calls, threads
 //!          │            │          │           │
 //!          └────────────┴────┬─────┴───────────┘
 //!                            ▼
@@ -28,5 +28,6 @@ pub mod ladder;
 pub mod library;
 pub mod overcommit;
 pub mod programs;
+pub mod refusal;
 pub mod scratch;
 pub mod tracer;

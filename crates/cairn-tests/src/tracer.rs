@@ -1,8 +1,11 @@
-//! Counts what a process asks of the kernel, by following it from system call to system call (ptrace), so that no
-//! tracing program need be installed.
+//! Follows a process from system call to system call (ptrace), so that no tracing program need be installed: counts what it
+//! asks of the kernel, and refuses what it is told to refuse.
 
+use std::collections::HashMap;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// What a traced process did between its `exec` and its end.
 #[derive(Debug)]
@@ -11,13 +14,41 @@ pub struct Traced {
     pub calls: Vec<u64>,
     /// Threads and processes that it started.
     pub started: usize,
-    /// Exit status of the first process.
+    /// How the first process ended, as `waitpid` tells it.
     pub status: i32,
+    /// It did not end in time and was killed.
+    pub hung: bool,
 }
+
+/// A system call that a stopped thread is about to make.
+#[derive(Debug)]
+pub struct Entry {
+    /// The thread.
+    pub pid: libc::pid_t,
+    /// Which call.
+    pub number: u64,
+    /// What it is called with.
+    pub args: [u64; 6],
+    /// The thread's stack pointer.
+    pub stack: u64,
+}
+
+/// Longer than any traced program of ours takes.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs a command to its end under ptrace; `None` if this machine forbids ptrace.
 pub fn trace(command: &mut Command) -> Option<Traced> {
     command.stdin(Stdio::null());
+    trace_with(command, LIMIT, &mut |_| None)
+}
+
+/// The same, and `judge` sees each call before it is made: if it names an error, the call is not made and fails with that.
+/// (Refusing works on x86-64 only; elsewhere the call is made.)
+pub fn trace_with(
+    command: &mut Command,
+    limit: Duration,
+    judge: &mut dyn FnMut(&Entry) -> Option<i32>,
+) -> Option<Traced> {
     // SAFETY: between fork and exec only `ptrace`, a plain system call, is made.
     unsafe {
         command.pre_exec(|| match libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) {
@@ -41,11 +72,24 @@ pub fn trace(command: &mut Command) -> Option<Traced> {
         | libc::PTRACE_O_EXITKILL;
     // SAFETY: the child is stopped and traced by this thread; this request takes no pointer.
     unsafe { libc::ptrace(libc::PTRACE_SETOPTIONS, child, 0, options) };
-    Some(follow(child))
+    let (end, ended) = mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        let hung = ended.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout);
+        if hung {
+            // SAFETY: kill takes no pointers. The child is not waited for to its end before `end` is dropped, but for a moment.
+            unsafe { libc::kill(child, libc::SIGKILL) };
+        }
+        hung
+    });
+    let mut traced = follow(child, judge);
+    drop(end);
+    traced.hung = watch.join().expect("the watch only waits");
+    Some(traced)
 }
 
-fn follow(child: libc::pid_t) -> Traced {
-    let mut traced = Traced { calls: Vec::new(), started: 0, status: 0 };
+fn follow(child: libc::pid_t, judge: &mut dyn FnMut(&Entry) -> Option<i32>) -> Traced {
+    let mut traced = Traced { calls: Vec::new(), started: 0, status: 0, hung: false };
+    let mut refused: HashMap<libc::pid_t, i32> = HashMap::new();
     resume(child, 0);
     loop {
         let (pid, status) = wait(-1);
@@ -58,7 +102,16 @@ fn follow(child: libc::pid_t) -> Traced {
         }
         let signal = libc::WSTOPSIG(status);
         if signal == libc::SIGTRAP | 0x80 {
-            traced.calls.extend(entered(pid));
+            if let Some(entry) = entered(pid) {
+                traced.calls.push(entry.number);
+                if let Some(error) = judge(&entry)
+                    && set_number_to_none(pid)
+                {
+                    refused.insert(pid, error);
+                }
+            } else if let Some(error) = refused.remove(&pid) {
+                set_result(pid, -i64::from(error));
+            }
             resume(pid, 0);
         } else if status >> 16 != 0 {
             traced.started += 1;
@@ -70,8 +123,8 @@ fn follow(child: libc::pid_t) -> Traced {
     }
 }
 
-/// The number of the system call that a stopped thread is about to make; `None` at its return.
-fn entered(pid: libc::pid_t) -> Option<u64> {
+/// The system call that a stopped thread is about to make; `None` at its return.
+fn entered(pid: libc::pid_t) -> Option<Entry> {
     // SAFETY: all zeros is a valid `ptrace_syscall_info`: integers and a union of integers.
     let mut info: libc::ptrace_syscall_info = unsafe { std::mem::zeroed() };
     let size = size_of::<libc::ptrace_syscall_info>();
@@ -81,7 +134,36 @@ fn entered(pid: libc::pid_t) -> Option<u64> {
         return None;
     }
     // SAFETY: `op` says that the union holds `entry`.
-    Some(unsafe { info.u.entry.nr })
+    let entry = unsafe { info.u.entry };
+    Some(Entry { pid, number: entry.nr, args: entry.args, stack: info.stack_pointer })
+}
+
+/// Makes the call that a thread is about to make one that does not exist.
+fn set_number_to_none(pid: libc::pid_t) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return poke(pid, std::mem::offset_of!(libc::user_regs_struct, orig_rax), -1);
+    #[cfg(not(target_arch = "x86_64"))]
+    return {
+        let _ = pid;
+        false
+    };
+}
+
+/// Sets what a system call returns in a thread that stands at its return.
+fn set_result(pid: libc::pid_t, result: i64) {
+    #[cfg(target_arch = "x86_64")]
+    assert!(
+        poke(pid, std::mem::offset_of!(libc::user_regs_struct, rax), result),
+        "a stopped thread's register"
+    );
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (pid, result);
+}
+
+#[cfg(target_arch = "x86_64")]
+fn poke(pid: libc::pid_t, register: usize, value: i64) -> bool {
+    // SAFETY: the thread is stopped and traced by this one; the request writes to its registers only.
+    unsafe { libc::ptrace(libc::PTRACE_POKEUSER, pid, register, value) == 0 }
 }
 
 fn resume(pid: libc::pid_t, signal: i32) {

@@ -4,5 +4,6 @@
 mod fork;
 mod loading;
 mod moves;
+mod refusals;
 mod straits;
 mod threads;

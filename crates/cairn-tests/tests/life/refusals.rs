@@ -1,0 +1,204 @@
+//! Claim: whichever system call of the library fails, alone, from some moment on, or many at once by chance, the program gets
+//! NULL with ENOMEM or what it asked for; nothing is lost, nothing leaks, nothing aborts.
+//!
+//! `c/life/refused_calls.c` uses all that the library has, and is run again and again while `cairn_tests::refusal` makes the
+//! n-th call of one kind fail. What is checked inside the program stands there; here the report of `CAIRN_STATS` is looked at:
+//! every byte of the heap must be accounted for.
+//!
+//! A run of the suite takes samples. Every call, one after the other, and so many runs by chance:
+//! `CAIRN_STRAITS_RUNS=2000 cargo test -p cairn-tests --test life refusals -- --nocapture`
+//! A failure prints its plan, which runs alone with
+//! `CAIRN_STRAITS_PLAN='mmap from 3 count 1 error 0' cargo test -p cairn-tests --test life refusals::a_plan -- --nocapture`
+
+use cairn_tests::cprogram::preloaded;
+use cairn_tests::refusal::{self, Begin, KINDS, Outcome, Plan};
+use cairn_tests::scratch::Scratch;
+use cairn_tests::{compile, programs};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// From its first number on, all calls of a kind.
+const ALL: usize = usize::MAX;
+
+struct Storm {
+    program: PathBuf,
+    scratch: Scratch,
+    early: bool,
+    failures: Vec<String>,
+    runs: usize,
+    refused: BTreeMap<&'static str, usize>,
+}
+
+impl Storm {
+    /// None, and said, if this machine can't.
+    fn new(early: bool) -> Option<Storm> {
+        if !cfg!(target_arch = "x86_64") {
+            programs::skip("system calls are refused by writing registers, which is done for x86-64 only");
+            return None;
+        }
+        let program = compile::program("life/refused_calls.c", &[])?;
+        let scratch = Scratch::new("refusals");
+        Some(Storm { program, scratch, early, failures: Vec::new(), runs: 0, refused: BTreeMap::new() })
+    }
+
+    /// One run, judged; None, and said, if this machine forbids ptrace.
+    fn run(&mut self, plan: Plan) -> Option<Outcome> {
+        let report = self.scratch.path().join("report");
+        let _ = std::fs::remove_file(&report);
+        let seed = self.runs.to_string();
+        let args: &[&str] = if self.early { &["1", &seed, "early"] } else { &["1", &seed] };
+        let mut command = preloaded(&self.program, args);
+        command.env("CAIRN_STATS", &report);
+        let begin = if self.early { Begin::AtOnce } else { Begin::Marked };
+        let Some(outcome) = refusal::run(&mut command, plan, begin, Duration::from_secs(30)) else {
+            programs::skip("this machine forbids ptrace");
+            return None;
+        };
+        self.runs += 1;
+        outcome.refused.iter().for_each(|(name, count)| *self.refused.entry(name).or_default() += count);
+        if let Err(words) = self.judge(&outcome, &report) {
+            let seen = format!("refused {:?}\n{}", outcome.refused, outcome.said);
+            self.failures.push(format!("plan '{plan}', seed {seed}: {words}; {seen}"));
+        }
+        Some(outcome)
+    }
+
+    fn judge(&self, outcome: &Outcome, report: &Path) -> Result<(), String> {
+        if outcome.traced.hung {
+            return Err("it did not end".into());
+        }
+        if !outcome.unknown.is_empty() {
+            return Err(format!("system calls {:?} are none that refusal.rs knows", outcome.unknown));
+        }
+        let status = outcome.traced.status;
+        if self.early && libc::WIFEXITED(status) && outcome.refused.values().sum::<usize>() > 0 {
+            // The loader or the C library may have no way on without memory: they say so and end.
+            return if outcome.said.contains("not so") {
+                Err("the program found a fault".into())
+            } else {
+                Ok(())
+            };
+        }
+        if status != 0 {
+            return Err(format!("it ended with {status:#x}"));
+        }
+        let report = std::fs::read_to_string(report).map_err(|e| format!("the report: {e}"))?;
+        let lost = lost_bytes(&report).ok_or("the report is not whole")?;
+        // A refused move costs the addresses, not the memory, of the span that the block was to go to: that may no longer be ours.
+        // So does one whose hole can't be filled, though it is tried twice.
+        let times = |name| outcome.refused.get(name).copied().unwrap_or(0);
+        let may_be = if times("mremap") > 0 || times("mmap") > 1 { 192 << 20 } else { 0 };
+        if lost > may_be { Err(format!("{lost} bytes of the heap are lost\n{report}")) } else { Ok(()) }
+    }
+
+    /// Fails with all that was found.
+    #[track_caller]
+    fn end(self) {
+        println!("{} runs, refused {:?}", self.runs, self.refused);
+        let shown: Vec<_> = self.failures.iter().take(5).map(String::as_str).collect();
+        assert!(
+            shown.is_empty(),
+            "{} of {} runs failed\n{}",
+            self.failures.len(),
+            self.runs,
+            shown.join("\n")
+        );
+    }
+}
+
+/// Bytes of the heap that are in no block, no slab, no free span and no record, when the program has freed everything. (Descriptors
+/// are records that lie outside, so some bytes can be missed.)
+fn lost_bytes(report: &str) -> Option<i64> {
+    let number = |key: &str| {
+        let line = report.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '))?;
+        line.parse::<i64>().ok()
+    };
+    let slabs = report.lines().filter(|line| line.starts_with("class "));
+    let slab_bytes = slabs.map(|line| line.rsplit(' ').next()?.parse::<i64>().ok()).sum::<Option<i64>>()?;
+    report.ends_with("end\n").then_some(())?;
+    let known =
+        number("free_dirty_bytes")? + number("free_clean_bytes")? + number("metadata_bytes")? + slab_bytes;
+    Some(number("committed_bytes")? - known - number("large_bytes")?)
+}
+
+/// How many further runs the environment asks for; then nothing is left out.
+fn long() -> Option<u64> {
+    let runs = std::env::var("CAIRN_STRAITS_RUNS").ok()?;
+    Some(runs.parse().unwrap_or_else(|_| panic!("CAIRN_STRAITS_RUNS={runs} is no number")))
+}
+
+/// At most so many of the numbers from 1 to `last`, evenly.
+fn sample(last: usize, most: usize) -> Vec<usize> {
+    let step = if long().is_some() { 1 } else { last.div_ceil(most) };
+    (1..=last).step_by(step.max(1)).collect()
+}
+
+/// The plans in which a kind of call fails once, for each of so many numbers; or from there on for good.
+fn plans(made: &BTreeMap<&'static str, usize>, most: usize, count: usize) -> Vec<Plan> {
+    let kinds = KINDS.iter().enumerate().filter_map(|(kind, named)| Some((kind, *made.get(named.name)?)));
+    let of_kind = |(kind, last)| {
+        let numbers = sample(last, most).into_iter();
+        numbers.map(move |from| Plan::Some { kind, from, count, error: from % KINDS[kind].errors.len() })
+    };
+    kinds.flat_map(of_kind).collect()
+}
+
+/// Runs the plans that `make` makes of the calls seen without refusals.
+fn all(early: bool, make: impl FnOnce(&BTreeMap<&'static str, usize>) -> Vec<Plan>) {
+    let Some(mut storm) = Storm::new(early) else { return };
+    let Some(quiet) = storm.run(Plan::Nothing) else { return };
+    assert!(storm.failures.is_empty(), "without refusals: {:?}", storm.failures);
+    println!("calls of the library: {:?}", quiet.made);
+    for call in ["mmap", "mprotect", "madvise", "mremap", "mincore"] {
+        assert!(
+            quiet.made.contains_key(call),
+            "no {call} was seen: the tracer is blind, or the program does too little"
+        );
+    }
+    for plan in make(&quiet.made) {
+        let _ = storm.run(plan);
+    }
+    storm.end();
+}
+
+#[test]
+fn one_call_fails() {
+    all(false, |made| plans(made, 10, 1));
+}
+
+#[test]
+fn a_call_fails_from_some_moment_on() {
+    all(false, |made| plans(made, 4, ALL));
+}
+
+#[test]
+fn calls_fail_by_chance() {
+    all(false, |_| {
+        let seeds = 1..=long().unwrap_or(40);
+        seeds
+            .map(|seed| Plan::Chance { seed, per_mille: [20, 100, 300, 700, 1000][seed as usize % 5] })
+            .collect()
+    });
+}
+
+#[test]
+fn calls_fail_from_the_start() {
+    all(true, |made| {
+        let chances =
+            (1..=long().unwrap_or(10)).map(|seed| Plan::Chance { seed, per_mille: 100 * (seed % 10 + 1) });
+        [plans(made, 3, 1), plans(made, 2, ALL)].concat().into_iter().chain(chances).collect()
+    });
+}
+
+/// For who looks into a failure.
+#[test]
+fn a_plan() {
+    let Ok(plan) = std::env::var("CAIRN_STRAITS_PLAN") else { return };
+    let plan = plan.parse().unwrap_or_else(|words| panic!("CAIRN_STRAITS_PLAN: {words}"));
+    let Some(mut storm) = Storm::new(std::env::var_os("CAIRN_STRAITS_EARLY").is_some()) else { return };
+    storm.runs = std::env::var("CAIRN_STRAITS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let Some(outcome) = storm.run(plan) else { return };
+    println!("made {:?}, refused {:?}\n{}", outcome.made, outcome.refused, outcome.said);
+    storm.end();
+}
