@@ -3,7 +3,7 @@
 
 use crate::class::{GRANULE, SHAPES, block_size};
 use crate::statistics::{ClassStatistics, Statistics};
-use crate::{center, hardened, large, pages, records, region, thread};
+use crate::{center, guarded, hardened, large, pages, records, region, thread};
 
 /// Fills in the statistics. Exact if no other thread allocates meanwhile; otherwise each number is right for some
 /// moment during the call.
@@ -23,6 +23,10 @@ pub fn take(into: &mut Statistics) {
         };
     }
     (into.large_blocks, into.large_bytes) = large::totals();
+    // Guarded blocks are spans of their own too.
+    let (guarded_blocks, guarded_bytes) = guarded::totals();
+    into.large_blocks += guarded_blocks;
+    into.large_bytes += guarded_bytes;
     let spans = pages::totals();
     into.free_dirty_bytes = spans.dirty;
     into.free_clean_bytes = spans.clean;

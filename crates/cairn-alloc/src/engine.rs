@@ -84,6 +84,18 @@ pub(crate) fn allocate_class_slow(class: usize, size: usize, align: usize) -> *m
     allocate_request(class, Request { size, align, zeroed: false, door: Door::Rust })
 }
 
+/// What a mode asks for that moves a block: the class is made from the request.
+#[cold]
+pub(crate) fn allocate_for(request: Request) -> *mut u8 {
+    let class = match request.door {
+        // See `allocate_slow` and `allocate_aligned`.
+        Door::C if request.align <= 16 && request.size <= SMALL_MAX => class::of_size(request.size),
+        Door::C => class::of_layout(request.size, request.align.max(16)),
+        Door::Rust => class::of_layout(request.size, request.align),
+    };
+    allocate_request(class, request)
+}
+
 /// The slow half of every allocation: the mode's block, or one of `class`, or a large one if that is 0. Only a large one is
 /// made to read as zero.
 #[cold]

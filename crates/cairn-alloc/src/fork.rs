@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use cairn_core::lock::Lock;
 
-use crate::{center, hardened, pages, records, thread};
+use crate::{center, guarded, hardened, pages, records, thread};
 
 /// Registers the handlers, once. Under the birth lock.
 pub fn register() {
@@ -27,7 +27,7 @@ pub fn register() {
 
 /// All locks in nesting order.
 fn locks() -> impl DoubleEndedIterator<Item = &'static Lock> {
-    let inner = [records::lock(), pages::lock()];
+    let inner = [records::lock(), pages::lock(), guarded::lock()];
     core::iter::once(thread::lock()).chain(center::locks()).chain(hardened::locks()).chain(inner)
 }
 

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`engine`] | allocate, free, reallocate: a fast half with one exit, and a slow half |
 //! | [`mode`], `modes` | what the heap does beyond that, and where operations part for it |
+//! | `guarded` | the modes debug and sampled: blocks on pages of their own |
 //! | `thread`, `slot`, `bin` | a thread's bins, how it finds them, what happens when one misses |
 //! | `center`, `transfer` | where bins of one class exchange blocks: batches, and slabs behind a short lock |
 //! | `shelf` | where the small bins of many threads exchange a few blocks, one for each CPU |
@@ -34,6 +35,7 @@ pub mod engine;
 mod fault;
 mod fork;
 mod global;
+mod guarded;
 mod hardened;
 mod large;
 pub mod mode;

@@ -11,8 +11,8 @@ use core::alloc::Layout;
 
 use cairn_core::os::KeepErrno;
 
-use crate::hardened;
 use crate::mode::{self, Mode};
+use crate::{guarded, hardened};
 
 /// Which door a request came through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,9 @@ impl Request {
 pub fn prepare(mode: Mode) -> bool {
     match mode {
         Mode::Hardened => hardened::prepare(),
-        Mode::Default | Mode::Debug | Mode::Sampled => true,
+        Mode::Default => true,
+        Mode::Debug => guarded::prepare_debug(),
+        Mode::Sampled => guarded::prepare_sampled(),
     }
 }
 
@@ -66,9 +68,17 @@ pub fn allocate(request: Request) -> Option<*mut u8> {
 fn allocate_cold(request: Request) -> Option<*mut u8> {
     let _errno = KeepErrno::new();
     match mode::current() {
-        // The bin that such a block is freed into would not ask what it is.
-        Mode::Sampled if request.door == Door::Rust => None,
-        Mode::Default | Mode::Hardened | Mode::Debug | Mode::Sampled => None,
+        Mode::Debug => guarded::allocate(request),
+        Mode::Sampled => guarded::allocate_sampled(request),
+        Mode::Default | Mode::Hardened => None,
+    }
+}
+
+/// A bin fetches so many blocks, which may then be handed out without anybody hearing of it.
+#[inline]
+pub fn pass(blocks: usize) {
+    if mode::current() == Mode::Sampled {
+        guarded::pass(blocks - 1);
     }
 }
 
@@ -92,11 +102,9 @@ pub unsafe fn free(block: *mut u8, layout: Option<Layout>) -> bool {
 /// As for [`free`].
 #[cold]
 #[inline(never)]
-unsafe fn free_cold(_block: *mut u8, _layout: Option<Layout>) -> bool {
+unsafe fn free_cold(block: *mut u8, layout: Option<Layout>) -> bool {
     let _errno = KeepErrno::new();
-    match mode::current() {
-        Mode::Default | Mode::Hardened | Mode::Debug | Mode::Sampled => false,
-    }
+    guarded::free(block, layout)
 }
 
 /// Changes the size of a block: the block, moved or not; null, and the block as it was, if memory is short; None if the default
@@ -120,11 +128,10 @@ pub unsafe fn reallocate(block: *mut u8, old: Option<Layout>, request: Request) 
 /// As for [`reallocate`].
 #[cold]
 #[inline(never)]
-unsafe fn reallocate_cold(_block: *mut u8, _old: Option<Layout>, _request: Request) -> Option<*mut u8> {
+unsafe fn reallocate_cold(block: *mut u8, old: Option<Layout>, request: Request) -> Option<*mut u8> {
     let _errno = KeepErrno::new();
-    match mode::current() {
-        Mode::Default | Mode::Hardened | Mode::Debug | Mode::Sampled => None,
-    }
+    // SAFETY: the caller's contract.
+    unsafe { guarded::reallocate(block, old, request) }
 }
 
 /// The bytes that the program may use of a block that is the mode's.
@@ -147,8 +154,6 @@ pub unsafe fn usable_size(block: *mut u8) -> Option<usize> {
 /// As for [`usable_size`].
 #[cold]
 #[inline(never)]
-unsafe fn usable_size_cold(_block: *mut u8) -> Option<usize> {
-    match mode::current() {
-        Mode::Default | Mode::Hardened | Mode::Debug | Mode::Sampled => None,
-    }
+unsafe fn usable_size_cold(block: *mut u8) -> Option<usize> {
+    guarded::usable_size(block)
 }

@@ -80,6 +80,13 @@ pub static MODE: Choice = Choice::new(
      the same for a few blocks, at a price that production can pay",
 );
 
+/// On which side of a guarded block the guard is, see `guarded`.
+pub static GUARD: Choice = Choice::new(
+    "CAIRN_GUARD",
+    &["behind", "before"],
+    "in the modes debug and sampled: where a block touches the page that stops it; before finds underflows",
+);
+
 /// After how many milliseconds without need a free page goes back to the kernel.
 pub static DECAY_MS: Setting = Setting::new(
     "CAIRN_DECAY_MS",
@@ -116,8 +123,53 @@ pub static THREAD_KIB: Setting = Setting::new(
     "KiB of free blocks that one thread may keep for itself",
 );
 
+/// Bytes of live blocks that debug mode guards.
+pub static GUARD_MIB: Setting = Setting::new(
+    "CAIRN_GUARD_MIB",
+    0,
+    0,
+    1 << 24,
+    "MiB of pages that debug mode may have open for live blocks, a page each at least (0: a quarter of memory)",
+);
+
+/// Freed blocks that debug mode keeps inaccessible.
+pub static GUARD_QUARANTINE: Setting = Setting::new(
+    "CAIRN_GUARD_QUARANTINE",
+    256 << 10,
+    0,
+    16 << 20,
+    "freed blocks that debug mode keeps, so that a use is found (some 350 bytes of records each)",
+);
+
+/// One block in so many is guarded in sampled mode.
+pub static SAMPLE_RATE: Setting = Setting::new(
+    "CAIRN_SAMPLE_RATE",
+    5000,
+    1,
+    1 << 30,
+    "sampled mode guards one block in so many of those that go through thread bins",
+);
+
+/// Runs of pages in sampled mode.
+pub static SAMPLE_SLOTS: Setting = Setting::new(
+    "CAIRN_SAMPLE_SLOTS",
+    64,
+    1,
+    1 << 16,
+    "blocks that sampled mode can guard at a time, the freed ones that it keeps included",
+);
+
 /// All numeric settings, in the order in which they are documented.
-pub static SETTINGS: [&Setting; 4] = [&DECAY_MS, &PURGE_THREAD, &HUGE_PAGES, &THREAD_KIB];
+pub static SETTINGS: [&Setting; 8] = [
+    &DECAY_MS,
+    &PURGE_THREAD,
+    &HUGE_PAGES,
+    &THREAD_KIB,
+    &GUARD_MIB,
+    &GUARD_QUARANTINE,
+    &SAMPLE_RATE,
+    &SAMPLE_SLOTS,
+];
 
 /// All settings that are words, in the order in which they are documented.
-pub static CHOICES: [&Choice; 1] = [&MODE];
+pub static CHOICES: [&Choice; 2] = [&MODE, &GUARD];

@@ -28,7 +28,7 @@ use crate::center;
 use crate::class::{self, CLASS_COUNT, SHAPES, TWICE_CLASSES_AT_16, TwiceClassesAt16};
 use crate::slot::{self, State};
 use crate::transfer::BATCH_MAX;
-use crate::{fork, mode, pages, records, region, settings, shelf};
+use crate::{fork, mode, modes, pages, records, region, settings, shelf};
 
 /// The bins of one thread.
 pub type Bins = [Bin; CLASS_COUNT];
@@ -167,6 +167,7 @@ pub fn allocate(class: usize) -> *mut u8 {
     }
     let center = center::of(class);
     let count = capacity.div_ceil(2).min(BATCH_MAX);
+    modes::pass(count);
     bin.fill(&heap.cold[class], count, |out| {
         if uses_shelf(count) {
             return shelf::take(class, out);

@@ -4,10 +4,24 @@
 //!
 //! | step | by |
 //! |---|---|
-//! | walk the stack | `_Unwind_Backtrace` if the process has an unwinder (C++ and Rust programs do), else frame pointers |
+//! | walk the stack | the unwind tables of the objects that are loaded (`tables`, `rules`, `registers`), as the C++ runtime does it |
+//! | leave Cairn's own functions out | `own`: where the shared object that this code is in lies |
 //! | name an address | `dladdr`: the nearest exported symbol, and the object with the offset inside it for `addr2line -e` |
 //!
-//! The unwinder is a weak reference: Cairn doesn't bring one, and a program without one still starts.
+//! An unwinder of our own, because a C program has none: glibc's `backtrace` loads one when it is first called, which allocates,
+//! in the very moment in which the heap is known to be broken. The walk ends at code without tables (made by a just-in-time
+//! compiler, or by hand). On other processors than x86-64 and aarch64 there are no frames.
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+mod own;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+mod registers;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+mod rules;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+mod tables;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+mod weak;
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::{self, MaybeUninit};
@@ -22,11 +36,20 @@ const PATH_MAX: usize = 90;
 type Dladdr = unsafe extern "C" fn(*const c_void, *mut libc::Dl_info) -> c_int;
 
 /// Writes the return addresses of the calling thread into `frames`, innermost first, without the `skip` innermost ones; returns how
-/// many. With `skip` 0 the first one lies in the caller.
+/// many. With `skip` 0 the first one lies in the caller; but in the shared object the functions of Cairn are left out in any case.
 #[inline(never)]
 pub fn capture(frames: &mut [usize], skip: usize) -> usize {
-    // This function's own frame comes first; a tail call would leave it out.
-    core::hint::black_box(imp::walk(frames, skip + 1))
+    // This function's own frame comes first.
+    imp::walk_here(frames, skip + 1)
+}
+
+/// Like [`capture`], for the code that a signal interrupted; the first address is the instruction itself.
+///
+/// # Safety
+/// `context` is what the kernel gave to a handler that was installed with `SA_SIGINFO`, and the handler runs.
+pub unsafe fn capture_interrupted(context: *const libc::ucontext_t, frames: &mut [usize]) -> usize {
+    // SAFETY: the caller's contract.
+    unsafe { imp::walk_interrupted(context, frames) }
 }
 
 /// Prints addresses that [`capture`] found, one a line.
@@ -36,7 +59,16 @@ pub fn capture(frames: &mut [usize], skip: usize) -> usize {
 /// ```
 pub fn print(frames: &[usize]) {
     for &frame in frames {
-        print_frame(frame);
+        // A return address may lie behind the end of the function that makes the call, if that never returns.
+        print_frame(frame, frame.wrapping_sub(1));
+    }
+}
+
+/// Prints addresses that [`capture_interrupted`] found.
+pub fn print_interrupted(frames: &[usize]) {
+    if let [first, callers @ ..] = frames {
+        print_frame(*first, *first);
+        print(callers);
     }
 }
 
@@ -49,15 +81,14 @@ pub fn print_here(skip: usize) {
     print(&frames[..count]);
 }
 
-fn print_frame(frame: usize) {
+/// Prints an address that lies in the same function as `inside`.
+fn print_frame(frame: usize, inside: usize) {
     let line = Line::continued().text("    at ").address(frame);
     let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
-    // A return address may lie behind the end of the function that makes the call, if that never returns.
-    let call = frame.wrapping_sub(1);
     // SAFETY: any address may be asked about; the record is writable, and zeroes are a valid value of it.
     let info = unsafe {
         let dladdr: Option<Dladdr> = mem::transmute(imp::dladdr());
-        if dladdr.is_none_or(|dladdr| dladdr(ptr::without_provenance(call), info.as_mut_ptr()) == 0) {
+        if dladdr.is_none_or(|dladdr| dladdr(ptr::without_provenance(inside), info.as_mut_ptr()) == 0) {
             line.print();
             return;
         }
@@ -85,148 +116,77 @@ unsafe fn bytes(text: *const c_char) -> &'static [u8] {
     if text.is_null() { &[] } else { unsafe { CStr::from_ptr(text) }.to_bytes() }
 }
 
+/// Those processors whose registers the unwinder knows.
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
 mod imp {
-    use super::*;
-
-    /// The address of a function that may be absent, from the global offset table; null if it is absent.
-    macro_rules! weak {
-        ($name:literal) => {{
-            fn weak() -> *const c_void {
-                let address: *const c_void;
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: one load from the global offset table, which the linker made for this reference.
-                unsafe {
-                    core::arch::asm!(
-                        concat!(".weak ", $name),
-                        concat!("mov {}, qword ptr [rip + ", $name, "@GOTPCREL]"),
-                        out(reg) address,
-                        options(pure, nomem, nostack, preserves_flags)
-                    );
-                }
-                #[cfg(target_arch = "aarch64")]
-                // SAFETY: as above.
-                unsafe {
-                    core::arch::asm!(
-                        concat!(".weak ", $name),
-                        concat!("adrp {0}, :got:", $name),
-                        concat!("ldr {0}, [{0}, :got_lo12:", $name, "]"),
-                        out(reg) address,
-                        options(pure, nomem, nostack, preserves_flags)
-                    );
-                }
-                address
-            }
-            weak()
-        }};
-    }
+    use super::registers::Registers;
+    use super::{own, rules, tables, weak::weak};
 
     /// `dladdr`; null in a static program that has none.
-    pub fn dladdr() -> *const c_void {
+    pub fn dladdr() -> *const core::ffi::c_void {
         weak!("dladdr")
     }
 
-    type Context = *mut c_void;
-    type Step = extern "C" fn(Context, *mut c_void) -> c_int;
-    type Backtrace = unsafe extern "C" fn(Step, *mut c_void) -> c_int;
-    type GetIp = unsafe extern "C" fn(Context) -> usize;
-
-    struct Walk<'a> {
-        frames: &'a mut [usize],
-        count: usize,
-        skip: usize,
-        get_ip: GetIp,
-    }
-
-    /// Goes on.
-    const NO_REASON: c_int = 0;
-    /// Ends the walk.
-    const END_OF_STACK: c_int = 5;
-
-    extern "C" fn step(context: Context, walk: *mut c_void) -> c_int {
-        // SAFETY: `walk` below lends this record for the time of the call.
-        let walk = unsafe { &mut *walk.cast::<Walk>() };
-        // SAFETY: the unwinder's own function and context.
-        let ip = unsafe { (walk.get_ip)(context) };
-        if ip == 0 || walk.count == walk.frames.len() {
-            return END_OF_STACK;
-        }
-        if walk.skip > 0 {
-            walk.skip -= 1;
-        } else {
-            walk.frames[walk.count] = ip;
-            walk.count += 1;
-        }
-        NO_REASON
-    }
-
     /// The stack from the caller on, without `skip` frames.
-    #[inline(never)]
-    pub fn walk(frames: &mut [usize], skip: usize) -> usize {
-        // SAFETY: the types of the functions of that name; null is None.
-        let (backtrace, get_ip) = unsafe {
-            let backtrace: Option<Backtrace> = mem::transmute(weak!("_Unwind_Backtrace"));
-            let get_ip: Option<GetIp> = mem::transmute(weak!("_Unwind_GetIP"));
-            (backtrace, get_ip)
-        };
-        let (Some(backtrace), Some(get_ip)) = (backtrace, get_ip) else { return by_frame_pointers(frames) };
-        // The first step is this function.
-        let mut walk = Walk { frames, count: 0, skip: skip + 1, get_ip };
-        // SAFETY: `step` uses the record only during the call.
-        unsafe { backtrace(step, (&raw mut walk).cast()) };
-        walk.count
+    #[inline(always)]
+    pub fn walk_here(frames: &mut [usize], skip: usize) -> usize {
+        walk(Registers::here(), frames, skip)
     }
 
-    /// Follows saved frame pointers as far as they look like some.
-    fn by_frame_pointers(frames: &mut [usize]) -> usize {
-        /// A frame larger than this is none.
-        const FRAME_MAX: usize = 1 << 20;
-        let mut at: usize;
-        // SAFETY: reads a register.
-        unsafe {
-            #[cfg(target_arch = "x86_64")]
-            core::arch::asm!("mov {}, rbp", out(reg) at, options(nomem, nostack, preserves_flags));
-            #[cfg(target_arch = "aarch64")]
-            core::arch::asm!("mov {}, x29", out(reg) at, options(nomem, nostack, preserves_flags));
-        }
-        let mut low = (&raw const at).addr();
+    /// The stack of what a signal interrupted.
+    ///
+    /// # Safety
+    /// `context` is what the kernel gave to a handler.
+    pub unsafe fn walk_interrupted(context: *const libc::ucontext_t, frames: &mut [usize]) -> usize {
+        // SAFETY: the caller's contract.
+        walk(unsafe { Registers::interrupted(context) }, frames, 0)
+    }
+
+    #[inline(never)]
+    fn walk(mut registers: Registers, frames: &mut [usize], mut skip: usize) -> usize {
         let mut count = 0;
-        while count < frames.len() && at > low && at - low < FRAME_MAX && at.is_multiple_of(8) {
-            let Some([next, ip]) = read_pair(at) else { break };
-            if ip < 4096 {
+        // Inside this function, not behind a call in it.
+        let mut exact = true;
+        while count < frames.len() {
+            let pc = registers.pc;
+            if skip > 0 {
+                skip -= 1;
+            } else if count > 0 || !own::holds(pc) {
+                frames[count] = pc;
+                count += 1;
+            }
+            let inside = if exact { pc } else { pc.wrapping_sub(1) };
+            let Some(function) = tables::function_at(inside) else { break };
+            let Some(caller) = rules::caller(&function, inside, &registers) else { break };
+            // A caller's frame lies above; only a signal may have come on another stack.
+            let ends = caller.pc == 0 || (!function.is_signal_frame && caller.stack() < registers.stack());
+            if ends || (caller.pc == pc && caller.stack() == registers.stack()) {
                 break;
             }
-            frames[count] = ip;
-            count += 1;
-            (low, at) = (at, next);
+            exact = function.is_signal_frame;
+            registers = caller;
         }
         count
-    }
-
-    /// Two words of this process, or None where nothing is mapped: the register may hold anything.
-    fn read_pair(at: usize) -> Option<[usize; 2]> {
-        let _errno = crate::os::KeepErrno::new();
-        let mut pair = [0usize; 2];
-        let bytes = size_of_val(&pair);
-        let into = libc::iovec { iov_base: pair.as_mut_ptr().cast(), iov_len: bytes };
-        let from = libc::iovec { iov_base: ptr::without_provenance_mut(at), iov_len: bytes };
-        // SAFETY: the kernel writes into `pair` only, and refuses addresses that can't be read.
-        let got = unsafe { libc::process_vm_readv(libc::getpid(), &into, 1, &from, 1, 0) };
-        (got == bytes as isize).then_some(pair)
     }
 }
 
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri))))]
 mod imp {
-    use super::*;
-
     /// None that could be named without making it a must.
-    pub fn dladdr() -> *const c_void {
-        ptr::null()
+    pub fn dladdr() -> *const core::ffi::c_void {
+        core::ptr::null()
     }
 
     /// No way to walk a stack is known here.
-    pub fn walk(_: &mut [usize], _: usize) -> usize {
+    pub fn walk_here(_: &mut [usize], _: usize) -> usize {
+        0
+    }
+
+    /// No way to walk a stack is known here.
+    ///
+    /// # Safety
+    /// None.
+    pub unsafe fn walk_interrupted(_: *const libc::ucontext_t, _: &mut [usize]) -> usize {
         0
     }
 }

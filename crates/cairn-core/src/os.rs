@@ -5,14 +5,16 @@
 
 mod guard;
 mod huge;
+mod process;
 
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::count::{self, Call};
 
-pub use guard::{Guard, forbid, install_guard, make_read_only, random, remove_guard};
+pub use guard::{Guard, decommit, forbid, install_guard, make_read_only, random, remove_guard};
 pub use huge::{HUGE_PAGE, allow_huge, forbid_huge, huge_pages_allowed, populate};
+pub use process::{mappings_max, thread_id};
 
 /// Restores errno when dropped.
 pub struct KeepErrno(libc::c_int);

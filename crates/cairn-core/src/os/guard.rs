@@ -88,6 +88,19 @@ pub unsafe fn forbid(at: *mut u8, bytes: usize) -> bool {
     unsafe { libc::mprotect(at.cast(), bytes, libc::PROT_NONE) == 0 }
 }
 
+/// Turns memory back into address space that can't be touched, and gives its pages back (`mmap(MAP_FIXED)`, PROT_NONE). False if the
+/// kernel refuses.
+///
+/// # Safety
+/// The range is page-aligned, lies in a reservation of the caller, and holds nothing that anybody needs.
+pub unsafe fn decommit(at: *mut u8, bytes: usize) -> bool {
+    let _errno = KeepErrno::new();
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
+    count::call(Call::Mmap);
+    // SAFETY: the caller's contract: what is replaced is its own.
+    unsafe { libc::mmap(at.cast(), bytes, libc::PROT_NONE, flags, -1, 0) != libc::MAP_FAILED }
+}
+
 /// Makes a range readable only (`mprotect`, PROT_READ); false if the kernel refuses.
 ///
 /// # Safety
