@@ -221,11 +221,9 @@ impl Center {
         }
     }
 
-    /// Gives back the pages in the slabs that hold only free blocks; returns bytes. With `idle_only`, slabs that were used
-    /// since the last such call are let be, and a call ends after so many system calls that it takes about a
-    /// millisecond.
-    pub fn purge_holes(&self, idle_only: bool) -> usize {
-        const BYTES_MAX: usize = 8 << 20;
+    /// Gives back the pages in the slabs that hold only free blocks, until it were `most` bytes; returns how many. With
+    /// `idle_only`, slabs that were used since the last such call are let be.
+    pub fn purge_holes(&self, idle_only: bool, most: usize) -> usize {
         self.locked(|state| {
             let mut given = 0;
             for list in 0..LISTS {
@@ -233,7 +231,7 @@ impl Center {
                 while let Some(slab) = next.map(Slab::from_list) {
                     next = slab.body().next;
                     given += slab.purge_holes(idle_only);
-                    if idle_only && given > BYTES_MAX {
+                    if given >= most {
                         return given;
                     }
                 }
@@ -348,22 +346,30 @@ impl Links for SlabLinks {
     }
 }
 
-/// One step of giving back the holes in idle slabs: a few classes, if a round is under way. A new window of the decay
-/// begins one if none is, and so does growth; what lay on a shelf for a window goes too.
-pub fn purge_step(new_window: bool, grew: bool) {
+/// One step of giving back the holes in idle slabs, if a round is under way. A new window of the decay begins one if none is, and
+/// so does growth; what lay on a shelf for a window goes too. A busy thread looks at a few classes and takes about a
+/// millisecond at most, whatever it leaves; with `bytes` it is so many bytes, and nothing is left.
+pub fn purge_step(new_window: bool, grew: bool, bytes: Option<usize>) {
     const CLASSES: usize = 8;
+    const BYTES_MAX: usize = 8 << 20;
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let new_round = new_window || grew;
     // A race skips or repeats classes, which does no harm.
     let mut next = NEXT.load(Relaxed);
-    if next == 0 && new_round {
+    if next == 0 && (new_window || grew) {
         next = CLASS_COUNT - 1;
     }
-    let left = next.saturating_sub(CLASSES);
-    NEXT.store(left, Relaxed);
-    for class in left + 1..=next {
-        of(class).purge_holes(true);
+    let last = if bytes.is_some() { 0 } else { next.saturating_sub(CLASSES) };
+    let mut left = bytes.unwrap_or(BYTES_MAX);
+    while next > last {
+        let given = of(next).purge_holes(true, left);
+        match bytes {
+            Some(_) if given >= left => break,
+            Some(_) => left -= given,
+            None => (),
+        }
+        next -= 1;
     }
+    NEXT.store(next, Relaxed);
     if new_window {
         shelf::settle(true);
     }
@@ -378,5 +384,5 @@ pub fn settle_all() {
 /// Gives back pages in the slabs of all classes and empties the transfer stacks; returns bytes.
 pub fn trim() -> usize {
     settle_all();
-    (1..CLASS_COUNT).map(|class| of(class).purge_holes(false)).sum()
+    (1..CLASS_COUNT).map(|class| of(class).purge_holes(false, usize::MAX)).sum()
 }

@@ -11,9 +11,10 @@ const STEP_SHARE: usize = 64;
 /// but at least so many granules: 1 MiB, some 60 µs of system time,
 const STEP_MIN: usize = 16;
 /// and at most so many: 8 MiB, some 500 µs, during which other threads may wait for a span.
-const STEP_MAX: usize = 128;
-/// Windows grow at most by this factor over the setting, and shrink to this part of it.
-const STRETCH_MAX: u64 = 16;
+pub const STEP_MAX: usize = 128;
+/// Windows grow at most by this factor over the setting, so that the pages of a peak are gone some two of the longest windows
+/// after it: 4 s; and they shrink to this part of it.
+const STRETCH_MAX: u64 = 4;
 const SHRINK_MAX: u64 = 4;
 
 /// The state of the policy.
@@ -57,14 +58,16 @@ impl Decay {
         self.wanted_back += granules;
     }
 
-    /// How many granules to give back now. `base_ms` is the setting.
+    /// How many granules to give back now, if there are so many: at least `least`. `base_ms` is the setting.
     #[inline]
-    pub fn step(&mut self, now_ms: u64, base_ms: u64, dirty: usize) -> usize {
-        if now_ms >= self.window_end_ms {
+    pub fn step(&mut self, now_ms: u64, base_ms: u64, dirty: usize, least: usize) -> usize {
+        self.pending = self.pending.min(dirty);
+        // What one window found is given back before the next one looks anew: who calls seldom needs several for it.
+        if now_ms >= self.window_end_ms && self.pending == 0 {
             self.next_window(now_ms, base_ms, dirty);
             self.windows += 1;
         }
-        let step = self.pending.min(self.step);
+        let step = self.pending.min(self.step.max(least));
         self.pending -= step;
         self.given_back += step;
         step
@@ -98,7 +101,7 @@ mod tests {
     fn drain(decay: &mut Decay, now_ms: u64, dirty: &mut usize) -> usize {
         let mut given = 0;
         loop {
-            let step = decay.step(now_ms, 100, *dirty);
+            let step = decay.step(now_ms, 100, *dirty, 0);
             if step == 0 {
                 return given;
             }

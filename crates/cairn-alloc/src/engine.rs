@@ -105,7 +105,10 @@ pub(crate) fn allocate_request(class: usize, request: Request) -> *mut u8 {
     }
     let _errno = KeepErrno::new();
     insist(request.size, || match class {
-        0 => large::allocate(request.size, request.align, request.zeroed),
+        0 => {
+            thread::rest::look_at_clock(false);
+            large::allocate(request.size, request.align, request.zeroed)
+        }
         class => thread::allocate(class),
     })
 }
@@ -139,7 +142,7 @@ pub unsafe fn free_slow(block: *mut u8) {
     }
     let _errno = KeepErrno::new();
     match class_of(block) {
-        0 => large::free(block),
+        0 => free_large(block),
         class => thread::free(class, block),
     }
 }
@@ -157,7 +160,12 @@ pub(crate) unsafe fn free_layout_slow(block: *mut u8, layout: Layout) {
     }
     let _errno = KeepErrno::new();
     let class = class::of_layout(layout.size(), layout.align());
-    if class == 0 { large::free(block) } else { thread::free(class, block) }
+    if class == 0 { free_large(block) } else { thread::free(class, block) }
+}
+
+fn free_large(block: *mut u8) {
+    large::free(block);
+    thread::rest::look_at_clock(true);
 }
 
 /// The class of a small block; 0 for any other address.
@@ -178,6 +186,7 @@ pub unsafe fn reallocate(block: *mut u8, size: usize) -> *mut u8 {
         return moved;
     }
     let class = class_of(block);
+    thread::rest::look_at_clock(false);
     let old = if class == 0 {
         if size > SMALL_MAX {
             let _errno = KeepErrno::new();
@@ -256,18 +265,9 @@ pub fn statistics_into(into: &mut Statistics) {
     census::take(into);
 }
 
-/// Gives back what has been free for long: a thread that calls this now and then keeps an idle process lean. Other threads
+/// Gives back what has been free for long: a thread that calls this ten times a second keeps an idle process lean. Other threads
 /// can allocate in between.
 pub fn purge_step() {
-    /// A round ends after so many steps, so that it takes milliseconds.
-    const STEPS_MAX: usize = 32;
     let _errno = KeepErrno::new();
-    for _ in 0..STEPS_MAX {
-        let step = pages::purge_step();
-        center::purge_step(step.new_window, false);
-        hardened::purge_step(step.new_window);
-        if !step.purged {
-            break;
-        }
-    }
+    thread::rest::give_back(100);
 }

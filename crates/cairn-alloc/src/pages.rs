@@ -27,6 +27,7 @@ use cairn_core::lock::Lock;
 
 use crate::bits;
 use crate::class::GRANULE;
+use crate::decay::STEP_MAX;
 use crate::descriptor::Kind;
 use crate::region::Place;
 use state::State;
@@ -190,23 +191,17 @@ pub fn tried_huge(filled: huge::Filled) -> bool {
     locked(|state| state.tried_huge(filled))
 }
 
-/// What [`purge_step`] found.
-pub struct Step {
-    /// A new window of the decay began since the last call.
-    pub new_window: bool,
-    /// Pages went, and perhaps more are to go.
-    pub purged: bool,
-}
-
-/// Gives pages back that nobody has needed for long. Costs a look at the clock if there is nothing to do.
-pub fn purge_step() -> Step {
+/// Gives pages back that nobody has needed for long: a step, or with `bytes` up to so many, other threads having their turn in
+/// between. True if a new window of the decay began since the last call. Costs a look at the clock if there is nothing
+/// to do.
+pub fn purge_step(bytes: usize) -> bool {
     static SEEN: AtomicUsize = AtomicUsize::new(0);
-    locked(|state| {
-        let before = state.purged_total;
-        state.tick();
-        let windows = state.decay.windows;
-        Step { new_window: SEEN.swap(windows, Relaxed) != windows, purged: state.purged_total > before }
-    })
+    let mut left = bytes / GRANULE;
+    while locked(|state| state.give_back(left.min(STEP_MAX))) >= STEP_MAX && left > STEP_MAX {
+        left -= STEP_MAX;
+    }
+    let windows = locked(|state| state.decay.windows);
+    SEEN.swap(windows, Relaxed) != windows
 }
 
 /// Gives back the pages of all free spans but `keep` bytes; how many bytes went.

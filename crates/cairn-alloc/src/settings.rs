@@ -102,7 +102,7 @@ pub static PURGE_THREAD: Setting = Setting::new(
     0,
     0,
     1,
-    "1 starts a thread that gives free pages back while the program is idle",
+    "1 starts a thread that gives free pages back even if the program calls nothing at all; 0 leaves it to its next calls",
 );
 
 /// Whether huge pages are used, see pages/huge.rs.

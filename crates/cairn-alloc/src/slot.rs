@@ -12,23 +12,36 @@
 
 /// Where a thread stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(usize)]
 pub enum State {
     /// It has not allocated yet.
-    Unborn = 0,
+    Unborn,
     /// It is being born (then what it allocates goes directly to the centers), or has bins.
-    Known = 1,
+    Known,
     /// Its bins are gone for good: the last destructors run.
-    Gone = 2,
+    Gone,
+    /// It has bins, at this distance, but word 0 is zero, so that each call comes to the slow path (rest.rs).
+    Resting(usize),
 }
 
 impl State {
+    // Distances are even, as addresses of heaps are; 0 is no heap's.
     fn from_word(word: usize) -> State {
         match word {
             0 => State::Unborn,
+            1 => State::Known,
             2 => State::Gone,
-            // 1, or the address of a heap, see `heap_word`.
-            _ => State::Known,
+            // The address of a heap, see `heap_word`.
+            even if even.is_multiple_of(2) => State::Known,
+            odd => State::Resting(odd - 1),
+        }
+    }
+
+    fn to_word(self) -> usize {
+        match self {
+            State::Unborn => 0,
+            State::Known => 1,
+            State::Gone => 2,
+            State::Resting(distance) => distance + 1,
         }
     }
 }
@@ -55,7 +68,7 @@ pub fn state() -> State {
 #[inline(always)]
 pub fn heap_word() -> usize {
     let word = imp::state_word();
-    if word > State::Gone as usize { word } else { 0 }
+    if word > 2 && word.is_multiple_of(2) { word } else { 0 }
 }
 
 /// Sets the address of this thread's heap in hardened mode. The first word, the distance, stays 0.
@@ -65,7 +78,7 @@ pub fn set_heap(address: usize) {
 
 /// Changes both words.
 pub fn set(distance: usize, state: State) {
-    imp::write::<8>(state as usize);
+    imp::write::<8>(state.to_word());
     imp::write::<0>(distance);
 }
 

@@ -13,8 +13,12 @@
 //! just free, and may be given to any thread. All heaps ever made are in the registry; their memory is used again by
 //! later threads and never given back.
 //!
+//! A thread that has a heap and calls seldom rests, see [`rest`].
+//!
 //! Capacity: a bin starts with room for one block, doubles at each miss up to a batch, then only when it swings between full
 //! and empty, and loses all when it was idle for some looks. What all capacities together may hold is bounded per thread and for the process.
+
+pub mod rest;
 
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
@@ -29,6 +33,7 @@ use crate::class::{self, CLASS_COUNT, SHAPES, TWICE_CLASSES_AT_16, TwiceClassesA
 use crate::slot::{self, State};
 use crate::transfer::BATCH_MAX;
 use crate::{fork, mode, modes, pages, records, region, settings, shelf};
+use rest::Rest;
 
 /// The bins of one thread.
 pub type Bins = [Bin; CLASS_COUNT];
@@ -57,6 +62,8 @@ pub struct Heap {
     misses: AtomicUsize,
     /// [`pages::growths`] at the last housekeeping.
     growths: AtomicUsize,
+    /// Whether it calls seldom.
+    rest: Rest,
     /// Whether a thread lives in it.
     taken: AtomicBool,
     /// The next one in the registry.
@@ -84,8 +91,14 @@ const CROWD_BYTES: usize = 10 << 20;
 const CROWD_THREADS: usize = 16;
 /// but at least this (and at most the setting).
 const THREAD_BYTES_MIN: usize = 32 << 10;
-/// Misses between two looks at the clock.
+/// Misses between two housekeepings,
 const MISSES_PER_TICK: usize = 64;
+/// and between two looks at the clock, to see whether the thread may go to rest;
+const MISSES_PER_LOOK: usize = 4;
+/// besides those when a bin misses that has no more capacity yet: the thread does something new.
+const NEW_BIN: usize = 3;
+/// From so many bytes on a block that did not fit its bin is a large piece for rest.rs.
+const LARGE_PIECE: u32 = 4096;
 /// Looks after which an idle bin is closed; one look if the heap has grown since the last.
 const IDLE_LOOKS_MAX: u8 = 16;
 
@@ -147,9 +160,29 @@ unsafe fn bin_at_words(words: usize) -> &'static Bin {
 fn current() -> Option<&'static Heap> {
     match (slot::distance(), slot::state()) {
         (0, State::Unborn) if mode::has_bins() => birth(),
+        (0, State::Resting(distance)) => {
+            let heap = at_distance(distance);
+            heap.rest_on(distance);
+            Some(heap)
+        }
         (0, _) => None,
-        // SAFETY: see `bins`: what isn't NOBODY is the begin of a heap.
-        _ => Some(unsafe { &*ptr::from_ref(bins()).cast::<Heap>() }),
+        (distance, _) => Some(at_distance(distance)),
+    }
+}
+
+/// The heap that a thread's slot tells of.
+fn at_distance(distance: usize) -> &'static Heap {
+    let address = (&raw const NOBODY).addr().wrapping_add(distance);
+    // SAFETY: distances in slots, but 0, are those of heaps, whose addresses were exposed and which are never given back.
+    unsafe { &*ptr::with_exposed_provenance(address) }
+}
+
+/// The calling thread's heap, if it has one.
+fn mine() -> Option<&'static Heap> {
+    match (slot::distance(), slot::state()) {
+        (0, State::Resting(distance)) => Some(at_distance(distance)),
+        (0, _) => None,
+        (distance, _) => Some(at_distance(distance)),
     }
 }
 
@@ -179,7 +212,7 @@ pub fn allocate(class: usize) -> *mut u8 {
     });
     // Before the housekeeping, which may close this very bin.
     let block = bin.pop();
-    heap.housekeeping();
+    heap.housekeeping(capacity);
     block
 }
 
@@ -209,8 +242,11 @@ pub fn free(class: usize, block: *mut u8) {
         if !bin.push(block) {
             center::of(class).flush(class, &[block]);
         }
+        if SHAPES[class].size >= LARGE_PIECE {
+            heap.rest_after_large();
+        }
     }
-    heap.housekeeping();
+    heap.housekeeping(capacity);
 }
 
 impl Heap {
@@ -289,13 +325,23 @@ impl Heap {
         bin.set_capacity(cold, 0);
     }
 
-    /// Every so many misses: closes bins that are idle, and lets free pages decay.
-    fn housekeeping(&self) {
+    /// After the miss of a bin of this capacity, every so many misses: closes bins that are idle, and lets free pages decay.
+    fn housekeeping(&self, capacity: usize) {
         let misses = self.misses.load(Relaxed) + 1;
         self.misses.store(misses, Relaxed);
+        if capacity <= NEW_BIN || misses.is_multiple_of(MISSES_PER_LOOK) {
+            self.try_to_rest();
+        }
         if !misses.is_multiple_of(MISSES_PER_TICK) {
             return;
         }
+        let grew = self.close_idle();
+        // The same goes for holes in idle slabs.
+        center::purge_step(pages::purge_step(0), grew, None);
+    }
+
+    /// Closes bins that are idle; true if the heap has grown since the last call.
+    fn close_idle(&self) -> bool {
         // While the heap grows, what idle bins hold keeps whole slabs from being used for something else.
         let growths = pages::growths();
         let grew = self.growths.swap(growths, Relaxed) != growths;
@@ -306,8 +352,7 @@ impl Heap {
                 self.close(class);
             }
         }
-        // The same goes for holes in idle slabs.
-        center::purge_step(pages::purge_step().new_window, grew);
+        grew
     }
 
     /// Empties all bins: the thread ends.
@@ -458,10 +503,10 @@ pub fn end_bins(begin: impl FnOnce()) -> bool {
 ///
 /// They stopped anywhere, so nothing of theirs is taken for whole but the bins, and all counts are made anew.
 pub fn bury_the_dead() {
-    let mine = bins() as *const Bins;
+    let mine = mine().map_or(ptr::null(), ptr::from_ref);
     let (mut threads, mut capacity) = (0, 0);
     for heap in heaps() {
-        if ptr::eq(&raw const heap.bins, mine) {
+        if ptr::eq(heap, mine) {
             threads = 1;
             capacity = heap.capacity_bytes.load(Relaxed);
             continue;

@@ -297,7 +297,7 @@ impl Heap {
         let trips = self.trips.get() + 1;
         self.trips.set(trips);
         if trips.is_multiple_of(TRIPS_PER_TICK) {
-            center::purge_step(pages::purge_step().new_window);
+            center::purge_step(pages::purge_step(0));
         }
     }
 

@@ -12,11 +12,17 @@ use crate::settings;
 impl State {
     /// A step of the decay.
     pub fn tick(&mut self) {
+        self.give_back(0);
+    }
+
+    /// A step of the decay, of at least so many granules if so many are due; returns how many it was.
+    pub fn give_back(&mut self, least: usize) -> usize {
         let base_ms = settings::DECAY_MS.get() as u64;
-        let step = self.decay.step(os::now_ms(), base_ms, self.dirty_total);
+        let step = self.decay.step(os::now_ms(), base_ms, self.dirty_total, least);
         if step > 0 {
             self.purge(step);
         }
+        step
     }
 
     /// Gives back the pages of `granules` dirty granules: from the largest spans, highest addresses first, because
