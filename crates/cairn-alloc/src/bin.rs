@@ -79,8 +79,14 @@ impl Bin {
     /// Puts a block in; false if the bin is full.
     #[inline(always)]
     pub fn push(&self, block: *mut u8) -> bool {
+        self.push_if(block, || true)
+    }
+
+    /// Puts a block in if there is room and then `mark`, which does not use the bin, says yes.
+    #[inline(always)]
+    pub fn push_if(&self, block: *mut u8, mark: impl FnOnce() -> bool) -> bool {
         let top = self.own_top();
-        if top == self.limit.get() {
+        if top == self.limit.get() || !mark() {
             return false;
         }
         // SAFETY: below the limit all slots are ours.

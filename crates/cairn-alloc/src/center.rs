@@ -22,7 +22,7 @@ use cairn_core::lock::Lock;
 
 use crate::class::{CLASS_COUNT, GRANULE, SHAPES};
 use crate::descriptor::{Descriptor, NO_LIST};
-use crate::fault;
+use crate::fault::{self, Call};
 use crate::records;
 use crate::region;
 use crate::shelf;
@@ -156,8 +156,16 @@ impl Center {
         });
         // Out of the lock: a handler of the signal may allocate.
         if let Err((fault, block)) = done {
-            fault::report(fault, block.addr(), class);
+            fault::report(Call::Free, fault, block.addr(), class);
         }
+    }
+
+    /// What the slab of a block of `class`, which the caller found there, has against freeing it.
+    pub fn fault_at(&self, class: usize, block: usize) -> Option<Fault> {
+        self.locked(|_| match region::locate_in_slab(block, class) {
+            Some(place) => Slab::at(place).fault_at(block),
+            None => Some(Fault::Misplaced),
+        })
     }
 
     /// Brings blocks back: as a batch to whoever needs it next, if it is one and there is room, else to their slabs.

@@ -196,6 +196,108 @@ impl Shape {
     }
 }
 
+/// What the class map holds for a granule: 0 if it is no slab's; else the class, if the granule is its slab's first one; for
+/// the further granules of a slab numbers above all classes. [`ENTRIES`] tells which is which.
+pub type Code = u8;
+
+/// Set in a [`Code`] if free blocks of the granule may have lost their marks (mark.rs), because their pages went back: then the fast
+/// path of free leaves the address to the slow one, which asks the slab.
+pub const UNMARKED: Code = 0x80;
+
+/// What free wants to know of a granule, by its [`Code`].
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Entry {
+    /// `ceil(2^64 / size)`, or 0 where the fast path of the C door has no business.
+    multiplier: u64,
+    /// Bytes of the slab before the granule.
+    before: u32,
+    /// How many bytes behind the first bin that of the class is.
+    pub bin: u32,
+}
+
+/// Any class whose blocks are a multiple of 16, for whoever needs to know no more.
+pub const SOME_AT_16: usize = class_at_16(16);
+
+/// Bytes of a bin, see bin.rs.
+pub const BIN_BYTES: usize = 16;
+
+impl Entry {
+    /// Whether a block begins at `offset`, counted from the granule's first byte. An offset is a multiple of the
+    /// size iff the low half of its product with the multiplier is below the multiplier (Lemire, Kaser, Kurz, "Faster
+    /// remainder by direct computation", 2019).
+    #[inline(always)]
+    pub fn is_begin(&self, offset: u16) -> bool {
+        u64::from(u32::from(offset) + self.before).wrapping_mul(self.multiplier) < self.multiplier
+    }
+
+    /// The class of the granule's slab; 0 if it is no slab's.
+    #[inline(always)]
+    pub fn class(&self) -> usize {
+        self.bin as usize / BIN_BYTES
+    }
+}
+
+/// The code of granule `index` of a slab of `class`.
+pub fn code(class: usize, index: usize) -> Code {
+    if index == 0 { class as Code } else { FURTHER[class] + index as Code - 1 }
+}
+
+/// By class, the code of its slabs' second granule; the codes of the others follow. 0 if there is none.
+static FURTHER: [Code; CLASS_COUNT] = {
+    let mut table = [0; CLASS_COUNT];
+    let mut next = CLASS_COUNT;
+    let mut class = 1;
+    while class < CLASS_COUNT {
+        let further = Shape::of(class).granules as usize - 1;
+        if further > 0 {
+            table[class] = next as Code;
+        }
+        next += further;
+        class += 1;
+    }
+    assert!(next <= UNMARKED as usize, "all codes fit below the flag");
+    table
+};
+
+/// The table of all codes; it stands beside the empty bins, see thread.rs.
+pub type Entries = [Entry; 256];
+
+/// See [`Entries`].
+pub const ENTRIES: Entries = {
+    let mut table = [Entry { multiplier: 0, before: 0, bin: 0 }; 256];
+    let mut next = CLASS_COUNT;
+    let mut class = 1;
+    while class < CLASS_COUNT {
+        let size = block_size(class) as u64;
+        let granules = Shape::of(class).granules as usize;
+        let mut index = 0;
+        while index < granules {
+            let code = if index == 0 { class } else { next + index - 1 };
+            let entry = Entry {
+                multiplier: u64::MAX / size + 1,
+                before: (index * GRANULE) as u32,
+                bin: (class * BIN_BYTES) as u32,
+            };
+            // The mark of the least blocks is elsewhere (mark.rs).
+            table[code] = Entry { multiplier: if size == 8 { 0 } else { entry.multiplier }, ..entry };
+            table[code | UNMARKED as usize] = Entry { multiplier: 0, ..entry };
+            index += 1;
+        }
+        next += granules - 1;
+        class += 1;
+    }
+    table
+};
+
+static CODES: Entries = ENTRIES;
+
+/// The class of a code; 0 for code 0.
+#[inline]
+pub fn of_code(code: Code) -> usize {
+    CODES[usize::from(code)].class()
+}
+
 /// The shape of each class.
 pub static SHAPES: [Shape; CLASS_COUNT] = {
     let mut shapes = [Shape::of(0); CLASS_COUNT];
@@ -269,6 +371,26 @@ mod tests {
         }
         assert_eq!(of_layout(1, 2 * SMALL_MAX), 0);
         assert_eq!(of_layout(SMALL_MAX + 1, 1), 0);
+    }
+
+    #[test]
+    fn the_entries_know_where_blocks_begin() {
+        for class in 1..CLASS_COUNT {
+            let shape = &SHAPES[class];
+            for offset in 0..usize::from(shape.granules) * GRANULE {
+                let code = code(class, offset / GRANULE);
+                let entry = &ENTRIES[usize::from(code)];
+                assert_eq!(entry.class(), class);
+                assert_eq!(
+                    entry.is_begin((offset % GRANULE) as u16),
+                    class > 1 && offset.is_multiple_of(shape.size as usize),
+                    "class {class}, offset {offset}"
+                );
+                let unmarked = &ENTRIES[usize::from(code | UNMARKED)];
+                assert!(unmarked.class() == class && !unmarked.is_begin((offset % GRANULE) as u16));
+            }
+        }
+        assert!(!ENTRIES[0].is_begin(0));
     }
 
     #[test]

@@ -6,11 +6,13 @@ use core::alloc::Layout;
 
 use cairn_core::os::KeepErrno;
 
-use crate::class::{self, SMALL_MAX, block_size};
+use crate::bin::Bin;
+use crate::class::{self, SMALL_MAX, SOME_AT_16, block_size};
+use crate::fault::Call;
 use crate::mode::{self, Mode};
 use crate::modes::{Door, Request};
 use crate::statistics::Statistics;
-use crate::{census, center, hardened, large, modes, pages, region, thread};
+use crate::{census, center, hardened, judge, large, mark, modes, pages, region, thread};
 
 /// Allocates from the thread's bin, or null if the bin is empty or the size is not small.
 /// The block is aligned to 16 bytes. The one exit of the fast path is a null.
@@ -19,7 +21,17 @@ pub fn allocate_fast(size: usize) -> *mut u8 {
     if size > SMALL_MAX {
         return core::ptr::null_mut();
     }
-    thread::bin_for(size).pop()
+    handed_out(thread::bin_for(size).pop(), SOME_AT_16)
+}
+
+/// A small block of `class`, or null, without the mark of a free one.
+#[inline(always)]
+fn handed_out(block: *mut u8, class: usize) -> *mut u8 {
+    if !block.is_null() {
+        // SAFETY: it came from a bin or a slab, so it is a small block that nobody else has.
+        unsafe { mark::clear(block, class) };
+    }
+    block
 }
 
 /// Allocates `size` bytes; null if memory is short or `size` exceeds `isize::MAX`. errno is kept.
@@ -63,7 +75,7 @@ pub fn allocate_zeroed(size: usize) -> *mut u8 {
 pub fn allocate_aligned(align: usize, size: usize) -> *mut u8 {
     // At least 16, so that the C door's promise holds for small alignments too.
     let class = class::of_layout(size, align.max(16));
-    let block = thread::bin(class).pop();
+    let block = handed_out(thread::bin(class).pop(), class);
     if !block.is_null() {
         return block;
     }
@@ -73,7 +85,7 @@ pub fn allocate_aligned(align: usize, size: usize) -> *mut u8 {
 /// The Rust door: allocates a block of `class`, or a large one if that is 0.
 #[inline]
 pub(crate) fn allocate_class_or_large(class: usize, size: usize, align: usize) -> *mut u8 {
-    let block = thread::bin(class).pop();
+    let block = handed_out(thread::bin(class).pop(), class);
     if !block.is_null() { block } else { allocate_class_slow(class, size, align) }
 }
 
@@ -109,22 +121,39 @@ pub(crate) fn allocate_request(class: usize, request: Request) -> *mut u8 {
             thread::rest::look_at_clock(false);
             large::allocate(request.size, request.align, request.zeroed)
         }
-        class => thread::allocate(class),
+        class => handed_out(thread::allocate(class), class),
     })
 }
 
-/// Frees into the thread's bin; false, and nothing done, if the bin is full or the address is not a small
+/// Frees into the thread's bin; false, and nothing done, if the bin is full or the address is not a live small
 /// block of the first region (null included).
 ///
 /// # Safety
 /// `block` is null or a live block of this allocator.
 #[inline(always)]
 pub unsafe fn free_fast(block: *mut u8) -> bool {
-    match region::class_in_first(block.addr()) {
-        // Bin 0, for whatever is no small block, is full for ever.
-        Some(class) => thread::bin_found(class).push(block),
-        None => false,
-    }
+    let Some((code, offset)) = region::code_in_first(block.addr()) else { return false };
+    let entry = thread::entry(code);
+    entry.is_begin(offset) && push(thread::bin_of(entry), block, SOME_AT_16)
+}
+
+/// [`free_fast`] by one who says how large the block is: false, and nothing done, also if that can't be.
+///
+/// # Safety
+/// As for [`free_fast`].
+#[inline(always)]
+pub unsafe fn free_sized_fast(block: *mut u8, size: usize) -> bool {
+    let Some((code, offset)) = region::code_in_first(block.addr()) else { return false };
+    let entry = thread::entry(code);
+    let fits = size <= SMALL_MAX && entry.bin as usize == thread::bin_offset_for(size);
+    fits && entry.is_begin(offset) && push(thread::bin_of(entry), block, SOME_AT_16)
+}
+
+/// Puts a small block of `class` into a bin; false, and nothing done, if it is full or the block is free already.
+#[inline(always)]
+pub(crate) fn push(bin: &Bin, block: *mut u8, class: usize) -> bool {
+    // SAFETY: a block of a slab begins there: free_fast has found out, or a Rust program says so.
+    bin.push_if(block, || unsafe { mark::set(block, class) })
 }
 
 /// Frees any live block; null is allowed. errno is kept.
@@ -141,10 +170,43 @@ pub unsafe fn free_slow(block: *mut u8) {
         return;
     }
     let _errno = KeepErrno::new();
-    match class_of(block) {
-        0 => free_large(block),
-        class => thread::free(class, block),
+    let class = judge::class_of_live(block, Call::Free);
+    // SAFETY: the caller's contract, and the class is the block's.
+    unsafe { free_judged(class, block) };
+}
+
+/// Frees any live block by one who says how large it is and, if `align` is not 1, how it was to be aligned; null is allowed. What can't
+/// be true ends the process with a message. errno is kept.
+///
+/// # Safety
+/// As for [`free_slow`].
+#[cold]
+pub unsafe fn free_sized_slow(block: *mut u8, size: usize, align: usize) {
+    if block.is_null() {
+        return;
     }
+    // SAFETY: the caller's contract.
+    if unsafe { modes::free(block, Layout::from_size_align(size, align).ok()) } {
+        return;
+    }
+    let _errno = KeepErrno::new();
+    let class = judge::class_of_live(block, Call::Free);
+    judge::size_given(block, class, size, align);
+    // SAFETY: the caller's contract, and the class is the block's.
+    unsafe { free_judged(class, block) };
+}
+
+/// # Safety
+/// `block` is a live block of this class (0: a large one, or that is to be found out).
+unsafe fn free_judged(class: usize, block: *mut u8) {
+    if class == 0 {
+        large::free(block);
+        thread::rest::look_at_clock(true);
+        return;
+    }
+    // SAFETY: a small block, live as far as the judge can tell; so it has no mark.
+    unsafe { mark::set(block, class) };
+    thread::free(class, block);
 }
 
 /// Frees a block whose layout the caller knows: the Rust door.
@@ -160,19 +222,12 @@ pub(crate) unsafe fn free_layout_slow(block: *mut u8, layout: Layout) {
     }
     let _errno = KeepErrno::new();
     let class = class::of_layout(layout.size(), layout.align());
-    if class == 0 { free_large(block) } else { thread::free(class, block) }
-}
-
-fn free_large(block: *mut u8) {
-    large::free(block);
-    thread::rest::look_at_clock(true);
-}
-
-/// The class of a small block; 0 for any other address.
-#[inline]
-fn class_of(block: *mut u8) -> usize {
-    let place = region::locate(block.addr());
-    place.map_or(0, |p| p.region.class_of(p.granule).load(core::sync::atomic::Ordering::Relaxed).into())
+    let real = judge::class_of_live(block, Call::Free);
+    if real != class {
+        judge::wrong_class(block, real, class);
+    }
+    // SAFETY: the caller's contract, and the class is the block's.
+    unsafe { free_judged(class, block) };
 }
 
 /// Changes the size of a live block to `size` (not 0); contents are kept to the lesser size. Null, and the old
@@ -185,7 +240,7 @@ pub unsafe fn reallocate(block: *mut u8, size: usize) -> *mut u8 {
     if let Some(moved) = unsafe { modes::reallocate(block, None, Request::of_c(size, false)) } {
         return moved;
     }
-    let class = class_of(block);
+    let class = judge::class_of_live(block, Call::Reallocate);
     thread::rest::look_at_clock(false);
     let old = if class == 0 {
         if size > SMALL_MAX {
@@ -193,11 +248,12 @@ pub unsafe fn reallocate(block: *mut u8, size: usize) -> *mut u8 {
             // SAFETY: the caller's contract; a failed attempt leaves the block as it was.
             return insist(size, || unsafe { large::reallocate(block, size) });
         }
-        large::usable_size(block)
+        large::usable_size(block, Call::Reallocate)
     } else {
         let old = block_size(class);
         // In place, unless half of the block would be wasted.
         if size <= old && size >= old / 2 {
+            judge::keeps_its_block(class, size);
             return block;
         }
         old
@@ -236,8 +292,8 @@ pub unsafe fn usable_size(block: *mut u8) -> usize {
     if let Some(size) = unsafe { modes::usable_size(block) } {
         return size;
     }
-    match class_of(block) {
-        0 => large::usable_size(block),
+    match judge::class_of_live(block, Call::UsableSize) {
+        0 => large::usable_size(block, Call::UsableSize),
         class => block_size(class),
     }
 }

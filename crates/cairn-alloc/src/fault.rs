@@ -1,68 +1,131 @@
 //! Faults of the program that the heap meets: named, with the address and the block, before the heap is harmed.
+//!
+//! One line says what happened; its first words are the fault, its end is what is known of the block. Then comes where the program is.
+//! Nothing here allocates.
 
-use core::sync::atomic::Ordering::Relaxed;
-
+use cairn_core::backtrace;
 use cairn_core::fault::Line;
+use cairn_core::os;
 
 use crate::class::{SHAPES, block_size};
 use crate::descriptor::Kind;
 use crate::region;
 use crate::slab::Fault;
 
-/// Ends the process: a block of `class` can't be put back into its slab.
-#[cold]
-pub fn report(fault: Fault, address: usize, class: usize) -> ! {
-    let (what, of) = match fault {
-        Fault::Interior => ("free of an address inside a block: ", " (blocks of "),
-        Fault::NeverAllocated => ("free of a block that was never allocated: ", " (block of "),
-        Fault::DoubleFree => ("double free of ", " (block of "),
-        Fault::Misplaced => report_misplaced(address, class),
-    };
-    let line =
-        Line::new().text(what).address(address).text(of).number(block_size(class)).text(" bytes, class ");
-    let line = line.number(class).text(")");
-    match (fault, offset_in_block(address, class)) {
-        (Fault::Interior, Some(offset)) => line.text("; ").number(offset).text(" bytes into it").abort(),
-        _ => line.abort(),
+/// What the program called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// One of the functions that free.
+    Free,
+    /// One of those that resize.
+    Reallocate,
+    /// `malloc_usable_size`.
+    UsableSize,
+}
+
+impl Call {
+    fn name(self) -> &'static str {
+        match self {
+            Call::Free => "free",
+            Call::Reallocate => "realloc",
+            Call::UsableSize => "malloc_usable_size",
+        }
     }
 }
 
-/// Ends the process: the address lies in no slab of `class`.
+/// Ends the process: there is no live block of `class` at an address in a slab of that class, or it can't be put back.
 #[cold]
-fn report_misplaced(address: usize, class: usize) -> ! {
-    let line = Line::new().text("free of ").address(address);
-    let found = region::locate(address).map(|p| usize::from(p.region.class_of(p.granule).load(Relaxed)));
-    match found {
-        Some(real) if real > 0 => line
-            .text(" with a wrong size: it is a block of ")
-            .number(block_size(real))
-            .text(" bytes, freed as one of ")
-            .number(block_size(class))
-            .abort(),
-        _ => foreign(address),
+pub fn report(call: Call, fault: Fault, address: usize, class: usize) -> ! {
+    let line = Line::new();
+    let line = match (fault, call) {
+        (Fault::Interior, _) => line.text(call.name()).text(" of an address inside a block: "),
+        (Fault::NeverAllocated, _) => line.text(call.name()).text(" of a block that was never allocated: "),
+        (Fault::DoubleFree, Call::Free) => line.text("double free of "),
+        (Fault::DoubleFree, _) => line.text(call.name()).text(" of a block that was freed before: "),
+        (Fault::Misplaced, _) => return_misplaced(call, address, class),
+    };
+    let line = line.address(address).text(" (block of ");
+    let line = line.number(block_size(class)).text(" bytes, class ").number(class);
+    let line = match (fault, begin_of_block(address, class)) {
+        (Fault::Interior, Some(begin)) => {
+            line.text(" at ").address(begin).text(", ").number(address - begin).text(" bytes into it")
+        }
+        _ => line,
+    };
+    end(line.text("; thread ").number(os::thread_number()).text(")"))
+}
+
+/// Ends the process: the address lies in no slab of `class`, but was freed as a block of it.
+#[cold]
+fn return_misplaced(call: Call, address: usize, class: usize) -> ! {
+    match region::locate(address).map(region::Place::class) {
+        Some(real) if real > 0 => wrong_class(address, real, class),
+        _ => foreign(call, address),
     }
+}
+
+/// Ends the process: a block of class `real` was freed by a Rust layout of class `given` (0: large).
+#[cold]
+pub fn wrong_class(address: usize, real: usize, given: usize) -> ! {
+    let line = Line::new().text("free of ").address(address).text(" with a wrong size: it is a ");
+    let line = if real == 0 { line.text("large block") } else { sized(line, real) };
+    let line = line.text(", freed as a ");
+    end(with_thread(if given == 0 { line.text("large block") } else { sized(line, given) }))
+}
+
+fn sized(line: Line, class: usize) -> Line {
+    line.text("block of ").number(block_size(class)).text(" bytes")
+}
+
+/// Ends the process: a block that holds `real` bytes was freed as one of `given` bytes.
+#[cold]
+pub fn wrong_size(address: usize, real: usize, given: usize) -> ! {
+    let line = Line::new().text("free of ").address(address).text(" with a wrong size: it is a block of ");
+    end(with_thread(line.number(real).text(" bytes, freed as one of ").number(given)))
+}
+
+/// Ends the process: a block was freed with an alignment that it doesn't have.
+#[cold]
+pub fn wrong_alignment(address: usize, given: usize) -> ! {
+    let line =
+        Line::new().text("free of ").address(address).text(" with a wrong alignment: it is not aligned to ");
+    end(with_thread(line.number(given)))
 }
 
 /// Ends the process: `address` is not the begin of a live block.
 #[cold]
-pub fn foreign(address: usize) -> ! {
-    let line = Line::new().text("free of ").address(address);
+pub fn foreign(call: Call, address: usize) -> ! {
+    let line = Line::new().text(call.name()).text(" of ").address(address);
     let Some(place) = region::locate(address) else {
-        line.text(", which Cairn never allocated (stack, global, foreign or wild pointer)").abort()
+        end(with_thread(line.text(", which Cairn never allocated (stack, global, foreign or wild pointer)")))
     };
     // SAFETY: the granule is committed, so its descriptor can be read. It may change meanwhile: the process
     // ends here in any case.
-    match unsafe { (*place.region.descriptor(place.granule)).kind } {
-        Kind::Free => line.text(", which is not allocated: its memory was freed before").abort(),
-        Kind::Records => line.text(", which belongs to Cairn's own records").abort(),
-        _ => line.text(", which is no block's begin (freed before, or inside a large block)").abort(),
-    }
+    let kind = unsafe { (*place.region.descriptor(place.granule)).kind };
+    end(with_thread(line.text(match kind {
+        Kind::Free => ", which is not allocated: its memory was freed before (double free)",
+        Kind::Records => ", which belongs to Cairn's own records",
+        _ => ", which is no block's begin (freed before, or inside a large block)",
+    })))
 }
 
-fn offset_in_block(address: usize, class: usize) -> Option<usize> {
+fn with_thread(line: Line) -> Line {
+    line.text(" (thread ").number(os::thread_number()).text(")")
+}
+
+/// The last words: the line, where the program is, and SIGABRT.
+fn end(line: Line) -> ! {
+    line.print();
+    backtrace::print_here(0);
+    // SAFETY: abort may be called at any time.
+    unsafe { libc::abort() }
+}
+
+/// Where the block of `class` begins that the address lies in.
+fn begin_of_block(address: usize, class: usize) -> Option<usize> {
     let place = region::locate(address)?;
     // SAFETY: as in `foreign`.
     let head = unsafe { (*place.region.descriptor(place.granule)).head } as usize;
     let offset = address.checked_sub(place.region.address_of(head).addr())?;
-    Some(offset % SHAPES[class].size as usize)
+    Some(address - offset % SHAPES[class].size as usize)
 }

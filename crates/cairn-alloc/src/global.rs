@@ -15,6 +15,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use cairn_core::os::KeepErrno;
 
 use crate::class::{self, GRANULE};
+use crate::fault::Call;
 use crate::modes::{self, Door, Request};
 use crate::{engine, large, thread};
 
@@ -46,7 +47,7 @@ unsafe impl GlobalAlloc for Cairn {
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         let class = class_of(layout);
-        if !thread::bin(class).push(block) {
+        if !engine::push(thread::bin(class), block, class) {
             // SAFETY: the caller's block has this layout.
             unsafe { engine::free_layout_slow(block, layout) };
         }
@@ -110,7 +111,9 @@ pub(crate) unsafe fn reallocate(block: *mut u8, old: Layout, new: Layout) -> *mu
 /// Whether a large block can be resized by [`large::reallocate`], which may move it to any granule: only if the
 /// new alignment asks no more than that, or the block will stay where it is, because it is long enough and aligned.
 fn may_resize_large(block: *mut u8, new: Layout) -> bool {
-    let stays = || block.addr().is_multiple_of(new.align()) && new.size() <= large::usable_size(block);
+    let stays = || {
+        block.addr().is_multiple_of(new.align()) && new.size() <= large::usable_size(block, Call::Reallocate)
+    };
     new.align() <= GRANULE || stays()
 }
 

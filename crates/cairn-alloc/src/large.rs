@@ -17,7 +17,7 @@ use cairn_core::os::{self, Move};
 
 use crate::class::GRANULE;
 use crate::descriptor::{Body, Kind, LargeBody};
-use crate::fault;
+use crate::fault::{self, Call};
 use crate::pages::huge::Filled;
 use crate::pages::{self, Prefer};
 use crate::region::{self, Place};
@@ -54,13 +54,13 @@ struct Block(Place);
 
 impl Block {
     /// The way from an address that the program gave to a large block.
-    fn from_program(address: *mut u8) -> Block {
-        let Some(place) = region::locate(address.addr()) else { fault::foreign(address.addr()) };
+    fn from_program(address: *mut u8, call: Call) -> Block {
+        let Some(place) = region::locate(address.addr()) else { fault::foreign(call, address.addr()) };
         // SAFETY: the granule is committed. If the program holds the block, nobody else changes the descriptor; if
         // not, any value is as good as another to find that out.
         let kind = unsafe { (*place.region.descriptor(place.granule)).kind };
         if kind != Kind::Large || place.region.address_of(place.granule) != address {
-            fault::foreign(address.addr());
+            fault::foreign(call, address.addr());
         }
         Block(place)
     }
@@ -104,7 +104,7 @@ impl Block {
 }
 
 /// Bytes rounded up to whole pages; None if that can't be.
-fn whole_pages(size: usize) -> Option<usize> {
+pub fn whole_pages(size: usize) -> Option<usize> {
     (size <= isize::MAX as usize).then(|| size.max(1).next_multiple_of(os::page_size()))
 }
 
@@ -186,7 +186,7 @@ fn make(size: usize, room: usize, align: usize, prefer: Prefer) -> Option<Block>
 
 /// Frees a large block; any other address ends the process with a message.
 pub fn free(address: *mut u8) {
-    let block = Block::from_program(address);
+    let block = Block::from_program(address, Call::Free);
     let granules = block.bytes().div_ceil(GRANULE);
     if block.zeroed() && block.bytes() >= SPARSE_MIN {
         mark_touched(block, granules);
@@ -258,8 +258,8 @@ fn release(block: Block, used_granules: usize) {
 }
 
 /// Bytes that the program may use of a large block; any other address ends the process with a message.
-pub fn usable_size(address: *mut u8) -> usize {
-    Block::from_program(address).bytes()
+pub fn usable_size(address: *mut u8, call: Call) -> usize {
+    Block::from_program(address, call).bytes()
 }
 
 /// Changes a large block's size, to one that is still large; null and the block intact if memory is short.
@@ -267,7 +267,7 @@ pub fn usable_size(address: *mut u8) -> usize {
 /// # Safety
 /// The block is live and the caller's.
 pub unsafe fn reallocate(address: *mut u8, size: usize) -> *mut u8 {
-    let block = Block::from_program(address);
+    let block = Block::from_program(address, Call::Reallocate);
     let Some(bytes) = whole_pages(size) else { return core::ptr::null_mut() };
     let old = block.bytes();
     if bytes <= old {

@@ -11,6 +11,7 @@
 //! | `thread`, `slot`, `bin` | a thread's bins, how it finds them, what happens when one misses |
 //! | `center`, `transfer` | where bins of one class exchange blocks: batches, and slabs behind a short lock |
 //! | `shelf` | where the small bins of many threads exchange a few blocks, one for each CPU |
+//! | `mark`, `judge` | how a free block is known, and what is wrong with an address that can't be freed |
 //! | `slab` | the blocks of one span, and which of them are free |
 //! | `large` | blocks that are a span of their own and grow in place |
 //! | `pages`, `decay` | the page heap: free spans, and when their pages go back to the kernel |
@@ -37,7 +38,9 @@ mod fork;
 mod global;
 mod guarded;
 mod hardened;
+mod judge;
 mod large;
+mod mark;
 pub mod mode;
 mod modes;
 mod pages;

@@ -15,7 +15,8 @@
 //!
 //! Invariants:
 //! - Granules below `committed` may be read and written, and so may their descriptors.
-//! - The class map can be read for every granule of the region; it is 0 unless the granule belongs to a slab.
+//! - The class map can be read for every granule of the region; it holds the granule's code (class.rs), 0 unless it belongs to a
+//!   slab.
 //! - A dirty bit is clear only if all bytes of the granule read as zero, or the granule belongs to a live span (then
 //!   the bit tells what it was when the span was made).
 //! - The first region is never unmapped, and its `base`, `granules`, `class_map` never change. A further one that is wholly free
@@ -30,8 +31,9 @@ use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering::*};
 use cairn_core::avl::Tree;
 use cairn_core::os;
 
-use crate::class::{GRANULE, GRANULE_LOG2};
+use crate::class::{self, Code, GRANULE, GRANULE_LOG2, UNMARKED};
 use crate::descriptor::Descriptor;
+use crate::mark;
 use space::{Plan, Space};
 
 /// The free spans of a region, by (length, address); see pages.rs, which owns them.
@@ -82,6 +84,7 @@ struct First {
     base: usize,
     granules: usize,
     class_map: *const AtomicU8,
+    secret: usize,
 }
 
 struct FirstCell(core::cell::UnsafeCell<First>);
@@ -92,22 +95,30 @@ struct FirstCell(core::cell::UnsafeCell<First>);
 unsafe impl Sync for FirstCell {}
 
 static FIRST: FirstCell =
-    FirstCell(core::cell::UnsafeCell::new(First { base: 0, granules: 0, class_map: ptr::null() }));
+    FirstCell(core::cell::UnsafeCell::new(First { base: 0, granules: 0, class_map: ptr::null(), secret: 0 }));
 
-/// The class of the slab that holds `address`, 0 if it is no small block's; None if it is not in the first region.
+/// The code of the granule that holds `address`, and where in the granule it lies; None if it is not in the first region.
 ///
 /// A wrong address gets some answer and is never followed.
 #[inline(always)]
-pub fn class_in_first(address: usize) -> Option<usize> {
+pub fn code_in_first(address: usize) -> Option<(Code, u16)> {
     // SAFETY: see FirstCell.
     let first = unsafe { &*FIRST.0.get() };
-    let granule = address.wrapping_sub(first.base) >> GRANULE_LOG2;
+    let offset = address.wrapping_sub(first.base);
+    let granule = offset >> GRANULE_LOG2;
     if granule >= first.granules {
         return None;
     }
     // SAFETY: the class map has an entry for each granule of the region. Relaxed: whoever holds a block learned of it
-    // after its class was stored, by whatever handed the block over.
-    Some(usize::from(unsafe { (*first.class_map.add(granule)).load(Relaxed) }))
+    // after its code was stored, by whatever handed the block over.
+    Some((unsafe { (*first.class_map.add(granule)).load(Relaxed) }, offset as u16))
+}
+
+/// The secret of this process, which the marks of free blocks are made with (mark.rs).
+#[inline(always)]
+pub fn secret() -> usize {
+    // SAFETY: see FirstCell.
+    unsafe { (*FIRST.0.get()).secret }
 }
 
 /// A granule: the region it lies in and its index there.
@@ -122,7 +133,7 @@ pub struct Place {
 /// Finds the granule that holds `address`, if it is part of a slab of `class`.
 #[inline]
 pub fn locate_in_slab(address: usize, class: usize) -> Option<Place> {
-    if class_in_first(address) == Some(class) {
+    if code_in_first(address).is_some_and(|(code, _)| class::of_code(code) == class) {
         let region = &REGIONS[0];
         return Some(Place { region, granule: address.wrapping_sub(region.base()) >> GRANULE_LOG2 });
     }
@@ -132,7 +143,20 @@ pub fn locate_in_slab(address: usize, class: usize) -> Option<Place> {
 #[cold]
 fn locate_in_further_slab(address: usize, class: usize) -> Option<Place> {
     let place = locate(address)?;
-    (usize::from(place.region.class_of(place.granule).load(Relaxed)) == class).then_some(place)
+    (place.class() == class).then_some(place)
+}
+
+impl Place {
+    /// The class of the slab that the granule belongs to; 0 if it is none's.
+    #[inline]
+    pub fn class(self) -> usize {
+        class::of_code(self.region.code_of(self.granule).load(Relaxed))
+    }
+
+    /// Whether free blocks here may have lost their marks.
+    pub fn is_unmarked(self) -> bool {
+        self.region.code_of(self.granule).load(Relaxed) & UNMARKED != 0
+    }
 }
 
 /// Finds the committed granule that holds `address`, if any region of ours does.
@@ -212,7 +236,7 @@ impl Region {
 
     /// The class map's entry.
     #[inline]
-    pub fn class_of(&self, granule: usize) -> &AtomicU8 {
+    pub fn code_of(&self, granule: usize) -> &AtomicU8 {
         debug_assert!(granule < self.granules());
         // SAFETY: the map has an entry for each granule of the region.
         unsafe { &*self.space.class_map().add(granule) }
@@ -321,7 +345,10 @@ pub fn add(least: usize) -> Option<&'static Region> {
     if slot == 0 {
         let class_map = region.space.class_map();
         // SAFETY: the only write, see FirstCell.
-        unsafe { *FIRST.0.get() = First { base: region.base(), granules: region.granules(), class_map } };
+        unsafe {
+            *FIRST.0.get() =
+                First { base: region.base(), granules: region.granules(), class_map, secret: mark::secret() }
+        };
     }
     // Release: whoever sees the count sees the region's fields.
     COUNT.store(count.max(slot + 1), Release);

@@ -11,11 +11,12 @@
 //! the program touches it. All functions run under the lock of the slab's class.
 
 use core::ptr::{self, NonNull};
+use core::sync::atomic::Ordering::Relaxed;
 
 use cairn_core::fault::Line;
 use cairn_core::os;
 
-use crate::class::{GRANULE, SHAPES, Shape};
+use crate::class::{self, GRANULE, SHAPES, Shape, UNMARKED};
 use crate::descriptor::{Body, Descriptor, Holes, Kind, NO_LIST, SlabBody};
 use crate::pages::{self, Prefer};
 use crate::records;
@@ -80,7 +81,7 @@ impl Slab {
             }
             for granule in place.granule..place.granule + usize::from(shape.granules) {
                 (*place.region.descriptor(granule)).head = place.granule as u32;
-                place.region.class_of(granule).store(class as u8, core::sync::atomic::Ordering::Relaxed);
+                place.region.code_of(granule).store(class::code(class, granule - place.granule), Relaxed);
             }
         }
         Some(Slab { region: place.region, descriptor })
@@ -133,6 +134,10 @@ impl Slab {
         self.region.address_of(self.region.granule_of(self.descriptor))
     }
 
+    fn place(self) -> Place {
+        Place { region: self.region, granule: self.region.granule_of(self.descriptor) }
+    }
+
     /// Blocks that can be taken from it.
     #[inline]
     pub fn available(self) -> usize {
@@ -167,6 +172,10 @@ impl Slab {
         }
         body.first_word = word as u32;
         body.holes = Holes::Stirred;
+        if body.free == 0 && self.place().is_unmarked() {
+            // What lost its mark is live now.
+            self.set_unmarked(false);
+        }
         while count < out.len() && body.carved < shape.blocks {
             let block = body.carved as usize;
             if block.is_multiple_of(64) {
@@ -241,7 +250,7 @@ impl Slab {
         let used = (body.carved as usize * shape.size as usize).div_ceil(GRANULE);
         let granule = self.region.granule_of(self.descriptor);
         for granule in granule..granule + usize::from(shape.granules) {
-            self.region.class_of(granule).store(0, core::sync::atomic::Ordering::Relaxed);
+            self.region.code_of(granule).store(0, Relaxed);
         }
         pages::free(Place { region: self.region, granule }, used);
     }
@@ -271,6 +280,10 @@ impl Slab {
                 let begin = (first * size).next_multiple_of(page);
                 let end = (last * size) / page * page;
                 if begin < end {
+                    // First the flag, then the pages: a second free must find one or the other.
+                    if !self.place().is_unmarked() {
+                        self.set_unmarked(true);
+                    }
                     if os::purge(start.add(begin), end - begin) {
                         given += end - begin;
                     } else {
@@ -282,6 +295,33 @@ impl Slab {
             }
         }
         given
+    }
+
+    /// Tells the fast path of free whether free blocks here may have lost their marks.
+    fn set_unmarked(self, unmarked: bool) {
+        let first = self.place().granule;
+        for granule in first..first + usize::from(self.shape().granules) {
+            let code = self.region.code_of(granule);
+            let flag = if unmarked { UNMARKED } else { 0 };
+            // Relaxed: who frees a block twice is no friend whose reads have to be ordered; the flag is there before the pages go.
+            code.store(code.load(Relaxed) & !UNMARKED | flag, Relaxed);
+        }
+    }
+
+    /// Where in the slab an address lies, in bytes from its first block.
+    pub fn offset_of(self, address: usize) -> usize {
+        address.wrapping_sub(self.start().addr())
+    }
+
+    /// What is wrong with freeing the block that begins at `address`, as the slab knows it: a block in a bin is live to it.
+    pub fn fault_at(self, address: usize) -> Option<Fault> {
+        let block = self.shape().index_of(self.offset_of(address));
+        if block >= self.body().carved as usize {
+            return Some(Fault::NeverAllocated);
+        }
+        // SAFETY: the word counts because the block was carved.
+        let word = unsafe { *self.body().bitmap.add(block / 64) };
+        (word >> (block % 64) & 1 != 0).then_some(Fault::DoubleFree)
     }
 }
 

@@ -29,7 +29,9 @@ use cairn_core::lock::Lock;
 
 use crate::bin::{Bin, Cold};
 use crate::center;
-use crate::class::{self, CLASS_COUNT, SHAPES, TWICE_CLASSES_AT_16, TwiceClassesAt16};
+use crate::class::{
+    self, CLASS_COUNT, Code, ENTRIES, Entries, Entry, SHAPES, TWICE_CLASSES_AT_16, TwiceClassesAt16,
+};
 use crate::slot::{self, State};
 use crate::transfer::BATCH_MAX;
 use crate::{fork, mode, modes, pages, records, region, settings, shelf};
@@ -44,11 +46,12 @@ pub struct Fixed {
     /// The bins of a thread that has none: all are empty and full at once.
     nobody: Bins,
     classes: TwiceClassesAt16,
+    entries: Entries,
 }
 
 /// Never written.
 pub static NOBODY: Fixed =
-    Fixed { nobody: [const { Bin::nothing() }; CLASS_COUNT], classes: TWICE_CLASSES_AT_16 };
+    Fixed { nobody: [const { Bin::nothing() }; CLASS_COUNT], classes: TWICE_CLASSES_AT_16, entries: ENTRIES };
 
 /// A thread's heap.
 #[repr(C, align(64))]
@@ -130,11 +133,24 @@ pub fn bin_for(size: usize) -> &'static Bin {
     unsafe { &*hint::in_register(bin) }
 }
 
-/// The bin of a class that is looked up at run time.
+/// What is known of a granule with this code.
 #[inline(always)]
-pub fn bin_found(class: usize) -> &'static Bin {
-    // SAFETY: the same reference.
-    unsafe { &*hint::in_register(bin(class)) }
+pub fn entry(code: Code) -> Entry {
+    NOBODY.entries[usize::from(code)]
+}
+
+/// The bin for the blocks of a granule.
+#[inline(always)]
+pub fn bin_of(entry: Entry) -> &'static Bin {
+    // SAFETY: an entry's bin is a class times the bytes of a bin; the reference is the same one.
+    unsafe { &*hint::in_register(ptr::from_ref(bins()).byte_add(entry.bin as usize).cast::<Bin>()) }
+}
+
+/// How many bytes behind the first bin that for a size of at most `SMALL_MAX` is.
+#[inline(always)]
+pub fn bin_offset_for(size: usize) -> usize {
+    // SAFETY: the index is in the table for such a size.
+    usize::from(unsafe { *NOBODY.classes.get_unchecked(class::index_at_16(size)) }) * (class::BIN_BYTES / 2)
 }
 
 /// The bin of a class, which the compiler may know.
@@ -151,7 +167,7 @@ pub fn bin(class: usize) -> &'static Bin {
 /// `words` is twice a class.
 #[inline(always)]
 unsafe fn bin_at_words(words: usize) -> &'static Bin {
-    const { assert!(size_of::<Bin>() == 2 * size_of::<u64>()) };
+    const { assert!(size_of::<Bin>() == class::BIN_BYTES && class::BIN_BYTES == 2 * size_of::<u64>()) };
     // SAFETY: the caller's contract.
     unsafe { &*ptr::from_ref(bins()).cast::<u64>().add(words).cast::<Bin>() }
 }

@@ -58,6 +58,25 @@ pub fn page_size() -> usize {
     }
 }
 
+/// The number that the kernel gives the calling thread (`gettid`).
+pub fn thread_number() -> usize {
+    // SAFETY: the call has no arguments and can't fail.
+    unsafe { libc::syscall(libc::SYS_gettid) as usize }
+}
+
+/// Two random words, the same at each call: those that the kernel gives each program at its start (`getauxval(AT_RANDOM)`, no
+/// system call). Without them the clock and an address, which are hard to guess at best.
+pub fn random_words() -> [usize; 2] {
+    // SAFETY: getauxval has no preconditions; what it gives is null or 16 bytes that live as long as the process.
+    unsafe {
+        let words = libc::getauxval(libc::AT_RANDOM) as usize;
+        if words != 0 {
+            return core::ptr::with_exposed_provenance::<[usize; 2]>(words).read_unaligned();
+        }
+    }
+    [now_us() as usize, (random_words as fn() -> [usize; 2] as usize)]
+}
+
 /// Bytes of physical memory (`sysinfo`); 4 GiB if the kernel doesn't say.
 pub fn physical_memory() -> usize {
     let _errno = KeepErrno::new();

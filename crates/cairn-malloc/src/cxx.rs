@@ -26,7 +26,7 @@
 //! processor without a stub) a failed plain new ends the process with a message.
 
 use crate::aligned;
-use crate::standard::{export, or_out_of_memory, release};
+use crate::standard::{export, or_out_of_memory, release, release_sized};
 use cairn_alloc::engine;
 
 /// The table by which the unwinder finds that the nothrow stub catches everything its handler throws: the
@@ -148,6 +148,9 @@ export! {
     _ZdlPvm
     /// `operator delete[](void*, size_t)`
     _ZdaPvm
+    => unsafe fn(block: *mut u8, size: usize) -> () = release_sized(block, size)
+}
+export! {
     /// `operator delete(void*, align_val_t)`
     _ZdlPvSt11align_val_t
     /// `operator delete[](void*, align_val_t)`
@@ -163,6 +166,9 @@ export! {
     _ZdlPvmSt11align_val_t
     /// `operator delete[](void*, size_t, align_val_t)`
     _ZdaPvmSt11align_val_t
+    => unsafe fn(block: *mut u8, size: usize, align: usize) -> () = engine::free_sized_slow(block, size, align)
+}
+export! {
     /// `operator delete(void*, align_val_t, nothrow_t const&)`
     _ZdlPvSt11align_val_tRKSt9nothrow_t
     /// `operator delete[](void*, align_val_t, nothrow_t const&)`

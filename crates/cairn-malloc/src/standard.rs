@@ -74,6 +74,29 @@ pub unsafe fn release(block: *mut u8) {
     }
 }
 
+/// [`release`] by one who says how large the block is.
+///
+/// # Safety
+/// As for [`release`].
+#[inline(always)]
+pub unsafe fn release_sized(block: *mut u8, size: usize) {
+    // SAFETY: passed on to the caller, for both halves.
+    unsafe {
+        if !engine::free_sized_fast(block, size) {
+            free_sized_slow(block, size);
+        }
+    }
+}
+
+/// # Safety
+/// As for [`release`].
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn free_sized_slow(block: *mut u8, size: usize) {
+    // SAFETY: passed on to the caller.
+    unsafe { engine::free_sized_slow(block, size, 1) }
+}
+
 /// # Safety
 /// As for [`release`].
 #[cold]
@@ -153,14 +176,14 @@ export! {
     => unsafe fn(block: *mut u8) -> () = release(block)
 }
 export! {
-    /// C23: [`free`] by one who knows the size.
+    /// C23: [`free`] by one who knows the size; a wrong one ends the process with a message.
     free_sized
-    => unsafe fn(block: *mut u8, _size: usize) -> () = release(block)
+    => unsafe fn(block: *mut u8, size: usize) -> () = release_sized(block, size)
 }
 export! {
-    /// C23: [`free`] by one who knows alignment and size.
+    /// C23: [`free`] by one who knows alignment and size; wrong ones end the process with a message.
     free_aligned_sized
-    => unsafe fn(block: *mut u8, _align: usize, _size: usize) -> () = release(block)
+    => unsafe fn(block: *mut u8, align: usize, size: usize) -> () = engine::free_sized_slow(block, size, align)
 }
 export! {
     /// A block of `count * size` bytes that read as zero.

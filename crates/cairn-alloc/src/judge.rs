@@ -1,0 +1,92 @@
+//! Judges an address that the program frees, resizes or asks about, before anything is changed.
+//!
+//! ```text
+//!   address ─ in no region ──────────────────────────────► foreign
+//!           ─ in a slab ─ begins no block ───────────────► interior
+//!           │            ─ has the mark of a free block ─► freed before
+//!           │            ─ unmarked granule: the slab's bitmap decides
+//!           │            ─ else a live block of the slab's class
+//!           ─ begins a large block ──────────────────────► large.rs says which
+//!           ─ else ──────────────────────────────────────► freed before, inside a large block, Cairn's own
+//! ```
+//! The fast path of free makes the first four judgements in a few instructions ([`class::Entry`], mark.rs); this is the same with words.
+
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use crate::class::{self, CLASS_COUNT, block_size};
+use crate::fault::{self, Call};
+use crate::region::{self, Place};
+use crate::slab::{Fault, Slab};
+use crate::{center, large, mark};
+
+/// What begins at an address: a live small block of this class, or perhaps a large block (0).
+///
+/// Ends the process with a message if it is in a slab and no live block begins there.
+pub fn class_of_live(block: *mut u8, call: Call) -> usize {
+    let Some(place) = region::locate(block.addr()) else { return 0 };
+    let class = place.class();
+    if class != 0
+        && let Some(fault) = fault_of(place, class, block)
+    {
+        fault::report(call, fault, block.addr(), class);
+    }
+    class
+}
+
+/// What is wrong with an address in a slab of `class`, if anything is.
+fn fault_of(place: Place, class: usize, block: *mut u8) -> Option<Fault> {
+    let (shape, offset) = (&class::SHAPES[class], Slab::at(place).offset_of(block.addr()));
+    let index = shape.index_of(offset);
+    if index >= shape.blocks as usize {
+        return Some(Fault::NeverAllocated);
+    }
+    if index * shape.size as usize != offset {
+        return Some(Fault::Interior);
+    }
+    // SAFETY: a block of a slab begins here.
+    if unsafe { mark::is_set(block, class) } {
+        return Some(Fault::DoubleFree);
+    }
+    if place.is_unmarked() { center::of(class).fault_at(class, block.addr()) } else { None }
+}
+
+/// By class, whether a block of it was made smaller and stayed where it is: then a size of a lesser class may be the right one.
+static SHRUNK: [AtomicBool; CLASS_COUNT] = [const { AtomicBool::new(false) }; CLASS_COUNT];
+
+/// A block of `class` has `size` bytes now, by `realloc`.
+#[inline]
+pub fn keeps_its_block(class: usize, size: usize) {
+    // Relaxed: who frees the block by its new size learned of that from whoever resized it. Read first, to leave the line shared.
+    if class::of_size(size) != class && !SHRUNK[class].load(Relaxed) {
+        SHRUNK[class].store(true, Relaxed);
+    }
+}
+
+/// Ends the process unless `size` is what a live block of `class` (0: a large one) was asked for, as far as that can be told, and it is
+/// aligned to `align`, which is 1 for the functions that have none.
+pub fn size_given(block: *mut u8, class: usize, size: usize, align: usize) {
+    if !block.addr().is_multiple_of(align.max(1)) {
+        fault::wrong_alignment(block.addr(), align);
+    }
+    let (fits, real) = if class == 0 {
+        let real = large::usable_size(block, Call::Free);
+        (large::whole_pages(size) == Some(real), real)
+    } else {
+        let real = block_size(class);
+        let shrunk = SHRUNK[class].load(Relaxed) && size <= real && size >= real / 2;
+        (class::of_layout(size, align.max(16)) == class || shrunk, real)
+    };
+    if !fits {
+        fault::wrong_size(block.addr(), real, size);
+    }
+}
+
+/// Ends the process: a block of class `real` was freed as one of class `given` (0: large).
+#[cold]
+pub fn wrong_class(block: *mut u8, real: usize, given: usize) -> ! {
+    if real == 0 {
+        // It may be no block at all.
+        large::usable_size(block, Call::Free);
+    }
+    fault::wrong_class(block.addr(), real, given)
+}

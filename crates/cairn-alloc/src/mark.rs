@@ -1,0 +1,86 @@
+//! The mark of a free small block: a word in it, by which a second free of it is refused at once.
+//!
+//! ```text
+//!   free(p):    the word is p ^ secret?  then p is free already ── the message
+//!               else it becomes p ^ secret, and p goes into the bin
+//!   malloc:     the word becomes 0
+//! ```
+//! The mark is bound to the block's address and to a secret of the process, so nothing that a program computes equals it but by a
+//! chance of 1 in 2^60, and a copy of a free block's bytes elsewhere is no mark.
+//!
+//! The word is the block's *second* one (of blocks of 8 bytes, which only Rust programs have, the first). A program writes the
+//! first one last: it counts references there, in four bytes or one. A load of eight bytes that have just been stored in two pieces
+//! waits until both are in the cache: with the mark in the first word an immediate pair took twice as long.
+//!
+//! Invariant: a small block that is free, wherever it waits (bin, shelf, batch, slab), has its mark, unless
+//! - the program wrote to it after it was freed: then a second free is found when the bin is flushed, by the slab's bitmap;
+//! - it was never handed out;
+//! - its page went back to the kernel: then its granule is *unmarked* in the class map ([`UNMARKED`](crate::class::UNMARKED)), the
+//!   fast path leaves it alone, and the slow one asks the bitmap.
+//!
+//! A live block doesn't have it: each allocation takes it away. Large blocks have none; their descriptor tells.
+//!
+//! Why so, what else was tried, and what it costs: docs/decisions/double-free.md.
+
+use cairn_core::os;
+
+use crate::class::block_size;
+use crate::region;
+
+/// The word of a block of `class` that holds the mark.
+#[inline(always)]
+fn word(block: *mut u8, class: usize) -> *mut usize {
+    let second = size_of::<u64>();
+    block.wrapping_add(if block_size(class) == second { 0 } else { second }).cast()
+}
+
+#[inline(always)]
+fn of(block: *mut u8) -> usize {
+    block.addr() ^ region::secret()
+}
+
+/// Marks a small block as free; false, and nothing done, if it has the mark already: it is freed twice.
+///
+/// # Safety
+/// The address begins a block of a slab of `class`, or the caller says so by [`GlobalAlloc`](core::alloc::GlobalAlloc)'s contract.
+#[inline(always)]
+pub unsafe fn set(block: *mut u8, class: usize) -> bool {
+    let word = word(block, class);
+    // SAFETY: a slab's memory can be read and written; the word lies in the block and is aligned as blocks are, to 8.
+    unsafe {
+        if *word == of(block) {
+            return false;
+        }
+        *word = of(block);
+    }
+    true
+}
+
+/// Whether a small block has the mark.
+///
+/// # Safety
+/// As for [`set`].
+#[inline]
+pub unsafe fn is_set(block: *mut u8, class: usize) -> bool {
+    // SAFETY: as in `set`.
+    unsafe { *word(block, class) == of(block) }
+}
+
+/// Takes the mark away: the block is handed out.
+///
+/// # Safety
+/// The block is the caller's, and of `class`.
+#[inline(always)]
+pub unsafe fn clear(block: *mut u8, class: usize) {
+    // SAFETY: as in `set`.
+    unsafe { *word(block, class) = 0 };
+}
+
+/// A new secret. Never 0 in its upper bits, so that no mark looks like an address.
+pub fn secret() -> usize {
+    let [first, second] = os::random_words();
+    // Both words are used by the C library too (stack protector, mangled pointers): what can be read from a mark should
+    // not tell them.
+    let mixed = (first ^ second.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15u64 as usize);
+    mixed ^ (mixed >> (usize::BITS / 2)) | 1 << (usize::BITS - 2) | 1
+}
