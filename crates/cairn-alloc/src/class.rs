@@ -375,8 +375,7 @@ mod tests {
 
     #[test]
     fn the_entries_know_where_blocks_begin() {
-        for class in 1..CLASS_COUNT {
-            let shape = &SHAPES[class];
+        for (class, shape) in SHAPES.iter().enumerate().skip(1) {
             for offset in 0..usize::from(shape.granules) * GRANULE {
                 let code = code(class, offset / GRANULE);
                 let entry = &ENTRIES[usize::from(code)];

@@ -9,7 +9,7 @@ use cairn_core::os;
 
 use crate::class::{SHAPES, block_size};
 use crate::descriptor::Kind;
-use crate::region;
+use crate::region::{self, Place};
 use crate::slab::Fault;
 
 /// What the program called.
@@ -58,7 +58,7 @@ pub fn report(call: Call, fault: Fault, address: usize, class: usize) -> ! {
 /// Ends the process: the address lies in no slab of `class`, but was freed as a block of it.
 #[cold]
 fn return_misplaced(call: Call, address: usize, class: usize) -> ! {
-    match region::locate(address).map(region::Place::class) {
+    match region::locate(address).map(Place::class) {
         Some(real) if real > 0 => wrong_class(address, real, class),
         _ => foreign(call, address),
     }
@@ -77,11 +77,13 @@ fn sized(line: Line, class: usize) -> Line {
     line.text("block of ").number(block_size(class)).text(" bytes")
 }
 
-/// Ends the process: a block that holds `real` bytes was freed as one of `given` bytes.
+/// Ends the process: a block that holds `real` bytes was freed as one of `given` bytes, aligned to `align` if that is not 1.
 #[cold]
-pub fn wrong_size(address: usize, real: usize, given: usize) -> ! {
-    let line = Line::new().text("free of ").address(address).text(" with a wrong size: it is a block of ");
-    end(with_thread(line.number(real).text(" bytes, freed as one of ").number(given)))
+pub fn wrong_size(address: usize, real: usize, given: usize, align: usize) -> ! {
+    let line = Line::new().text("free of ").address(address).text(" with a wrong size");
+    let line = if align > 1 { line.text(" or alignment") } else { line };
+    let line = line.text(": it is a block of ").number(real).text(" bytes, freed as one of ").number(given);
+    end(with_thread(if align > 1 { line.text(" aligned to ").number(align) } else { line }))
 }
 
 /// Ends the process: a block was freed with an alignment that it doesn't have.
@@ -92,21 +94,35 @@ pub fn wrong_alignment(address: usize, given: usize) -> ! {
     end(with_thread(line.number(given)))
 }
 
-/// Ends the process: `address` is not the begin of a live block.
+/// Ends the process: `address` is in no slab, and not the begin of a live large block.
 #[cold]
 pub fn foreign(call: Call, address: usize) -> ! {
-    let line = Line::new().text(call.name()).text(" of ").address(address);
-    let Some(place) = region::locate(address) else {
-        end(with_thread(line.text(", which Cairn never allocated (stack, global, foreign or wild pointer)")))
+    let line = |text| Line::new().text(text).address(address);
+    let plain = || Line::new().text(call.name()).text(" of ").address(address);
+    let Some(mut place) = region::locate(address) else {
+        end(with_thread(
+            plain().text(", which Cairn never allocated (stack, global, foreign or wild pointer)"),
+        ))
     };
-    // SAFETY: the granule is committed, so its descriptor can be read. It may change meanwhile: the process
+    // SAFETY: a granule before a committed one is committed, so its descriptor can be read. It may change meanwhile: the process
     // ends here in any case.
-    let kind = unsafe { (*place.region.descriptor(place.granule)).kind };
-    end(with_thread(line.text(match kind {
-        Kind::Free => ", which is not allocated: its memory was freed before (double free)",
-        Kind::Records => ", which belongs to Cairn's own records",
-        _ => ", which is no block's begin (freed before, or inside a large block)",
-    })))
+    let kind = |place: Place| unsafe { (*place.region.descriptor(place.granule)).kind };
+    while kind(place) == Kind::Inner && place.granule > 0 {
+        place.granule -= 1;
+    }
+    let begin = place.region.address_of(place.granule).addr();
+    end(with_thread(match (kind(place), call) {
+        (Kind::Free, Call::Free) => line("double free of ")
+            .text(" or free of a wild pointer: no block is there, what was has been freed before"),
+        (Kind::Free, _) => plain().text(", where no block is: what was has been freed before"),
+        (Kind::Records, _) => plain().text(", which belongs to Cairn's own records"),
+        (Kind::Large, _) if begin < address => plain()
+            .text(", inside a large block: ")
+            .number(address - begin)
+            .text(" bytes behind its begin at ")
+            .address(begin),
+        _ => plain().text(", which is no block's begin"),
+    }))
 }
 
 fn with_thread(line: Line) -> Line {
@@ -116,7 +132,7 @@ fn with_thread(line: Line) -> Line {
 /// The last words: the line, where the program is, and SIGABRT.
 fn end(line: Line) -> ! {
     line.print();
-    backtrace::print_here(0);
+    backtrace::print_last(1);
     // SAFETY: abort may be called at any time.
     unsafe { libc::abort() }
 }

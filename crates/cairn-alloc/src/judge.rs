@@ -77,7 +77,7 @@ pub fn size_given(block: *mut u8, class: usize, size: usize, align: usize) {
         (class::of_layout(size, align.max(16)) == class || shrunk, real)
     };
     if !fits {
-        fault::wrong_size(block.addr(), real, size);
+        fault::wrong_size(block.addr(), real, size, align);
     }
 }
 

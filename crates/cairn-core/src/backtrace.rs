@@ -52,6 +52,24 @@ pub unsafe fn capture_interrupted(context: *const libc::ucontext_t, frames: &mut
     unsafe { imp::walk_interrupted(context, frames) }
 }
 
+/// Prints where the calling thread is, for a process that is about to end. Addresses are named under a lock of the dynamic loader's;
+/// should that never be released (a child of fork may find it so), the process is ended by SIGALRM after some seconds.
+#[inline(never)]
+pub fn print_last(skip: usize) {
+    const PATIENCE_SECONDS: libc::c_uint = 5;
+    // SAFETY: the record is written before it is read; this process has no other use for its alarm any more.
+    unsafe {
+        let mut alarm = MaybeUninit::<libc::sigset_t>::zeroed();
+        libc::sigemptyset(alarm.as_mut_ptr());
+        libc::sigaddset(alarm.as_mut_ptr(), libc::SIGALRM);
+        libc::signal(libc::SIGALRM, libc::SIG_DFL);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, alarm.as_ptr(), ptr::null_mut());
+        libc::alarm(PATIENCE_SECONDS);
+        print_here(skip + 1);
+        libc::alarm(0);
+    }
+}
+
 /// Prints addresses that [`capture`] found, one a line.
 ///
 /// ```text

@@ -142,7 +142,7 @@ fn try_prepare(limits: Limits) -> bool {
         let tables = [records.map(|at| (at, records_bytes)), owners.map(|at| (at, owners_bytes))];
         for (at, bytes) in tables.into_iter().chain([space]).flatten() {
             // SAFETY: mapped above, and used by nobody.
-            unsafe { os::unmap(at.as_ptr(), bytes) };
+            let _ = unsafe { os::unmap(at.as_ptr(), bytes) };
         }
         return false;
     };

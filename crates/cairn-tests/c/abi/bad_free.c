@@ -1,12 +1,21 @@
 /* Does one thing that no program may do, and must not survive it; tests/abi/faults.rs reads the message. The first
- * argument says what; with a second one, "handler", SIGABRT has a handler, which allocates and frees and then ends the
- * process with 7. Prints the address in question first. */
+ * argument says how the address is used ("free", "realloc", "usable", "sized N", "aligned-sized A N", "delete N", "delete-aligned A"),
+ * the next ones which address it is; with a last one, "handler", SIGABRT has a handler, which allocates and frees and then ends
+ * the process with 7. Prints the address in question first. Nothing is done after the fault: it must be found at once. */
 #include "check.h"
+#include <malloc.h>
+#include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 
-enum { OTHERS = 20000, LARGE = 1 << 20 };
+enum { OTHERS = 20000, LARGE = 1 << 20, HUGE = 100 << 20 };
 static void *others[OTHERS];
 static char global[64];
+
+void free_sized(void *block, size_t size);
+void free_aligned_sized(void *block, size_t alignment, size_t size);
+void _ZdlPvm(void *block, size_t size);
+void _ZdlPvmSt11align_val_t(void *block, size_t size, size_t alignment);
 
 static void on_abort(int signal) {
     (void)signal;
@@ -16,74 +25,140 @@ static void on_abort(int signal) {
     _exit(7);
 }
 
-static void tell(const void *address) {
-    printf("%p\n", address);
-    fflush(stdout);
+static void *frees(void *block) {
+    free(block);
+    return NULL;
 }
 
-/* A small block goes through a bin, and is looked at when it leaves it for its slab: the newest ones do when the bin is
- * full. So others are freed before, to fill the bin, and after. */
+static void by_another_thread(void *block) {
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, frees, block) == 0, "no thread");
+    pthread_join(thread, NULL);
+}
+
 static void free_others(int from, int to) {
     for (int i = from; i < to; i++) free(others[i]);
 }
 
-int main(int argc, char **argv) {
-    CHECK(argc > 1, "usage: bad_free WHAT [handler]");
-    if (argc > 2) signal(SIGABRT, on_abort);
-    alarm(10);
-    for (int i = 0; i < OTHERS; i++) others[i] = malloc(40);
-    free_others(0, OTHERS / 2);
-    const char *what = argv[1];
-    char on_stack[64];
-    char *block = malloc(40), *large = malloc(LARGE);
+static int is(const char *word, const char *name) { return strcmp(word, name) == 0; }
+
+/* The address that the fault is about. */
+static char *address(const char *what) {
+    static char *block, *large;
+    block = malloc(40);
+    large = malloc(LARGE);
     memset(block, 1, 40);
     memset(large, 1, LARGE);
-    if (strcmp(what, "twice") == 0) {
-        tell(block);
+    if (is(what, "live")) return block;
+    if (is(what, "live-large")) return large;
+    if (is(what, "live-aligned")) return aligned_alloc(64, 192);
+    if (is(what, "inside")) return block + 16;
+    if (is(what, "misaligned")) return block + 1;
+    if (is(what, "inside-16-KiB")) return (char *)malloc(16000) + 4096;
+    if (is(what, "inside-large")) return large + 300000;
+    if (is(what, "inside-large-granule")) return large + 65536;
+    if (is(what, "global")) return global;
+    if (is(what, "code")) return (char *)(void *)address;
+    if (is(what, "wild")) return (char *)0x7654321000;
+    if (is(what, "low")) return (char *)16;
+    if (is(what, "mapped"))
+        return mmap(NULL, LARGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (is(what, "freed")) {
         free(block);
-        free(block);
-        free_others(OTHERS / 2, OTHERS);
-    } else if (strcmp(what, "twice-and-trim") == 0) {
-        tell(block);
-        free(block);
-        free(block);
-        malloc_trim(0);
-    } else if (strcmp(what, "again-later") == 0) {
-        /* The block has reached its slab when it is freed again. */
-        tell(block);
-        free(block);
-        malloc_trim(0);
-        free(block);
-        free_others(OTHERS / 2, OTHERS);
-    } else if (strcmp(what, "inside") == 0) {
-        tell(block + 16);
-        free(block + 16);
-        free_others(OTHERS / 2, OTHERS);
-    } else if (strcmp(what, "stack") == 0) {
-        tell(on_stack);
-        free(on_stack);
-    } else if (strcmp(what, "global") == 0) {
-        tell(global);
-        free(global);
-    } else if (strcmp(what, "wild") == 0) {
-        tell((void *)0x7654321000);
-        free((void *)0x7654321000);
-    } else if (strcmp(what, "inside-large") == 0) {
-        tell(large + 300000);
-        free(large + 300000);
-    } else if (strcmp(what, "large-twice") == 0) {
-        tell(large);
-        free(large);
-        free(large);
-    } else if (strcmp(what, "realloc-freed-large") == 0) {
-        tell(large);
-        free(large);
-        CHECK(realloc(large, 2 * LARGE) == NULL, "realloc of a freed block gives one");
-    } else if (strcmp(what, "realloc-stack") == 0) {
-        tell(on_stack);
-        CHECK(realloc(on_stack, 100) == NULL, "realloc of a stack address gives a block");
-    } else {
-        CHECK(0, "no such fault: %s", what);
+        return block;
     }
+    if (is(what, "freed-and-others")) {
+        free(block);
+        free_others(OTHERS / 2, OTHERS / 2 + 100);
+        return block;
+    }
+    if (is(what, "freed-and-many-others")) {
+        /* The block has left the thread's bin. */
+        free(block);
+        free_others(OTHERS / 2, OTHERS);
+        return block;
+    }
+    if (is(what, "freed-and-trim")) {
+        /* Its page has gone back to the kernel, and its contents with it. */
+        free(block);
+        for (int i = OTHERS / 2; i < OTHERS; i++)
+            if (i % 500 != 0) free(others[i]);
+        malloc_trim(0);
+        return block;
+    }
+    if (is(what, "freed-by-another")) {
+        by_another_thread(block);
+        return block;
+    }
+    if (is(what, "freed-large")) {
+        free(large);
+        return large;
+    }
+    if (is(what, "freed-huge")) {
+        char *huge = malloc(HUGE);
+        huge[0] = huge[HUGE / 2] = 1;
+        free(huge);
+        return huge;
+    }
+    if (is(what, "freed-aligned")) {
+        char *aligned = aligned_alloc(256, 512);
+        free(aligned);
+        return aligned;
+    }
+    if (is(what, "freed-aligned-large")) {
+        char *aligned = aligned_alloc(LARGE, LARGE);
+        free(aligned);
+        return aligned;
+    }
+    if (is(what, "freed-16-KiB")) {
+        char *middle = malloc(16000);
+        free(middle);
+        return middle;
+    }
+    CHECK(0, "no such address: %s", what);
+    return NULL;
+}
+
+int main(int argc, char **argv) {
+    CHECK(argc > 2, "usage: bad_free HOW ADDRESS [handler]");
+    if (is(argv[argc - 1], "handler")) signal(SIGABRT, on_abort);
+    alarm(20);
+    for (int i = 0; i < OTHERS; i++) others[i] = malloc(40);
+    free_others(0, OTHERS / 2);
+    char on_stack[64];
+    const char *how = argv[1], *what = argv[2];
+    char *at = is(what, "stack") ? on_stack : address(what);
+    printf("%p\n", (void *)at);
+    fflush(stdout);
+    if (is(how, "free")) {
+        free(at);
+    } else if (is(how, "free-elsewhere")) {
+        by_another_thread(at);
+    } else if (is(how, "realloc")) {
+        CHECK(realloc(at, 100) == NULL, "it was resized");
+    } else if (is(how, "realloc-large")) {
+        CHECK(realloc(at, 2 * LARGE) == NULL, "it was resized");
+    } else if (is(how, "usable")) {
+        CHECK(malloc_usable_size(at) == 0, "it has a size");
+    } else if (is(how, "sized-200")) {
+        free_sized(at, 200);
+    } else if (is(how, "sized-33")) {
+        free_sized(at, 32);
+    } else if (is(how, "sized-huge")) {
+        free_sized(at, HUGE);
+    } else if (is(how, "aligned-sized-64-100")) {
+        free_aligned_sized(at, 64, 100);
+    } else if (is(how, "aligned-sized-65536-192")) {
+        free_aligned_sized(at, 65536, 192);
+    } else if (is(how, "delete-200")) {
+        _ZdlPvm(at, 200);
+    } else if (is(how, "delete-24")) {
+        _ZdlPvm(at, 24);
+    } else if (is(how, "delete-aligned-4096-40")) {
+        _ZdlPvmSt11align_val_t(at, 40, 4096);
+    } else {
+        CHECK(0, "no such use: %s", how);
+    }
+    printf("survived\n");
     return 0;
 }
