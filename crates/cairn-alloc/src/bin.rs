@@ -10,7 +10,10 @@
 
 use core::cell::Cell;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed, compiler_fence};
+use core::sync::atomic::AtomicUsize;
+
+use cairn_core::ord;
+use cairn_core::sync::{self, AtomicPtr, Ordering::Relaxed, compiler_fence};
 
 use crate::records;
 
@@ -52,7 +55,14 @@ const NULL_END: *mut Slot = (&raw const NULL).wrapping_add(1).cast_mut().cast();
 
 impl Bin {
     /// A bin without an array: empty and full at once.
+    #[cfg(not(any(loom, shuttle)))]
     pub const fn nothing() -> Bin {
+        Bin { top: AtomicPtr::new(NULL_END), limit: Cell::new(NULL_END) }
+    }
+
+    /// A bin without an array: empty and full at once.
+    #[cfg(any(loom, shuttle))]
+    pub fn nothing() -> Bin {
         Bin { top: AtomicPtr::new(NULL_END), limit: Cell::new(NULL_END) }
     }
 
@@ -60,8 +70,8 @@ impl Bin {
     /// into another instruction.
     #[inline(always)]
     fn own_top(&self) -> *mut Slot {
-        // SAFETY: see above; the pointer is valid as long as the bin.
-        unsafe { *self.top.as_ptr() }
+        // SAFETY: see above.
+        unsafe { sync::own(&self.top) }
     }
 
     /// Takes the newest block; null if the bin is empty.
@@ -92,7 +102,7 @@ impl Bin {
         // SAFETY: below the limit all slots are ours.
         unsafe { *top = block };
         // A fork's child finds the block in its slot whenever it finds `top` above it.
-        compiler_fence(core::sync::atomic::Ordering::Release);
+        compiler_fence(ord!("bin-push", Release));
         self.top.store(top.wrapping_add(1), Relaxed);
         true
     }
@@ -140,12 +150,12 @@ impl Bin {
         // SAFETY: the old array holds `len` blocks and the new one has room for them.
         unsafe { ptr::copy_nonoverlapping(old, fresh, len) };
         self.top.store(NULL_END, Relaxed);
-        compiler_fence(core::sync::atomic::Ordering::SeqCst);
+        compiler_fence(ord!("bin-change-shut", Release));
         cold.base.store(fresh, Relaxed);
         cold.slots.set(slots);
-        compiler_fence(core::sync::atomic::Ordering::SeqCst);
+        compiler_fence(ord!("bin-change-open", Release));
         self.top.store(fresh.wrapping_add(len), Relaxed);
-        compiler_fence(core::sync::atomic::Ordering::SeqCst);
+        compiler_fence(ord!("bin-change-give", Release));
         // SAFETY: nobody uses the old array any more.
         unsafe { give_array(old, old_slots) };
     }
@@ -176,12 +186,15 @@ impl Bin {
         let count = source(slots);
         // The lowest address goes out first.
         slots[..count].reverse();
-        compiler_fence(core::sync::atomic::Ordering::Release);
+        compiler_fence(ord!("bin-fill", Release));
         self.top.store(base.wrapping_add(count), Relaxed);
         count
     }
 
     /// Takes the newest blocks out, as many as `out` holds or there are; returns how many.
+    ///
+    /// No fence: what hands the blocks on, a lock or the push of a batch, is `Release`, so a fork's child never finds them here
+    /// as well. (`pop` needs none for the same reason: the program hands the block on.)
     pub fn drain(&self, cold: &Cold, out: &mut [*mut u8]) -> usize {
         let count = out.len().min(self.len(cold));
         let top = self.own_top().wrapping_sub(count);
@@ -189,6 +202,12 @@ impl Bin {
         unsafe { ptr::copy_nonoverlapping(top, out.as_mut_ptr(), count) };
         self.top.store(top, Relaxed);
         count
+    }
+
+    /// The two words that others read, `top` and the base, for the models.
+    #[cfg(any(loom, shuttle, cairn_mutants))]
+    pub fn words<'a>(&'a self, cold: &'a Cold) -> (&'a AtomicPtr<Slot>, &'a AtomicPtr<Slot>) {
+        (&self.top, &cold.base)
     }
 
     /// How many calls in a row found the bin as the call before did: how long it has been idle.
@@ -202,9 +221,20 @@ impl Bin {
 
 impl Cold {
     /// For a bin without an array.
+    #[cfg(not(any(loom, shuttle)))]
     pub const fn nothing() -> Cold {
+        Cold::at(AtomicPtr::new(NULL_END))
+    }
+
+    /// For a bin without an array.
+    #[cfg(any(loom, shuttle))]
+    pub fn nothing() -> Cold {
+        Cold::at(AtomicPtr::new(NULL_END))
+    }
+
+    const fn at(base: AtomicPtr<Slot>) -> Cold {
         Cold {
-            base: AtomicPtr::new(NULL_END),
+            base,
             slots: Cell::new(0),
             overflowed: Cell::new(false),
             seen: Cell::new(0),

@@ -21,12 +21,13 @@
 //!   the bit tells what it was when the span was made).
 //! - The first region is never unmapped, and its `base`, `granules`, `class_map` never change. A further one that is wholly free
 //!   may be, where address space is limited: then its slot has no granules, and may later hold another region.
-//! - All fields change under the page lock only. `locate` reads without it, see there.
+//! - All fields change under the page lock only. `locate` reads without it, see window.rs.
 
 mod space;
+mod window;
 
 use core::ptr;
-use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering::*};
+use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 
 use cairn_core::avl::Tree;
 use cairn_core::os;
@@ -35,6 +36,7 @@ use crate::class::{self, Code, GRANULE, GRANULE_LOG2, UNMARKED};
 use crate::descriptor::Descriptor;
 use crate::mark;
 use space::{Plan, Space};
+use window::Window;
 
 /// The free spans of a region, by (length, address); see pages.rs, which owns them.
 pub struct Spans {
@@ -52,9 +54,8 @@ impl Spans {
 
 /// One reservation.
 pub struct Region {
-    base: AtomicUsize,
+    window: Window,
     granules: AtomicUsize,
-    committed: AtomicUsize,
     space: Space,
     /// Bytes of descriptors that may be used, counted down from `base`; under the page lock.
     descriptor_bytes: AtomicUsize,
@@ -161,26 +162,23 @@ impl Place {
 
 /// Finds the committed granule that holds `address`, if any region of ours does.
 pub fn locate(address: usize) -> Option<Place> {
-    regions().iter().find_map(|region| {
-        let base = region.base();
-        let granule = address.wrapping_sub(base) >> GRANULE_LOG2;
-        // A slot that changes hands loses its granules first, then gets a base, then granules. So if these granules are
-        // the new region's, the base, read again after them (they were read by Acquire), is so too, and differs.
-        (granule < region.committed() && region.base() == base).then_some(Place { region, granule })
-    })
+    regions()
+        .iter()
+        .find_map(|region| region.window.find(address, GRANULE_LOG2).map(|granule| Place { region, granule }))
 }
 
 /// All regions, the first one first.
 pub fn regions() -> &'static [Region] {
-    &REGIONS[..COUNT.load(Acquire)]
+    // Relaxed: the slots are there from the start, and each is judged by its window. Whoever holds a block learned of it after its
+    // region was counted.
+    &REGIONS[..COUNT.load(Relaxed)]
 }
 
 impl Region {
     const fn none() -> Self {
         Region {
-            base: AtomicUsize::new(0),
+            window: Window::shut(),
             granules: AtomicUsize::new(0),
-            committed: AtomicUsize::new(0),
             space: Space::none(),
             descriptor_bytes: AtomicUsize::new(0),
             spans: core::cell::UnsafeCell::new(Spans::new()),
@@ -190,13 +188,13 @@ impl Region {
     /// Address of granule 0.
     #[inline]
     pub fn base(&self) -> usize {
-        self.base.load(Relaxed)
+        self.window.base()
     }
 
     /// Granules that may be used so far.
     #[inline]
     pub fn committed(&self) -> usize {
-        self.committed.load(Acquire)
+        self.window.committed()
     }
 
     /// Granules that it can ever have.
@@ -275,8 +273,7 @@ impl Region {
         };
         if ok {
             self.descriptor_bytes.store(below, Relaxed);
-            // Release: the descriptors can be read before anyone learns of the granules.
-            self.committed.store(target, Release);
+            self.window.commit(target);
         }
         ok
     }
@@ -285,7 +282,7 @@ impl Region {
     fn set_up(&self, plan: Plan, least: usize) -> SetUp {
         let Some(base) = self.space.reserve(&plan) else { return SetUp::NoSpace };
         self.granules.store(plan.granules, Relaxed);
-        self.base.store(base, Relaxed);
+        self.window.open(base);
         if self.commit(least, least.max(COMMIT_MIN).min(plan.granules)) {
             return SetUp::Done;
         }
@@ -296,7 +293,7 @@ impl Region {
     /// lock; they are free and without pages, and in no span.
     pub fn retreat(&self, kept: usize) {
         debug_assert!(kept > 0 && kept <= self.committed());
-        self.committed.store(kept, Release);
+        self.window.commit(kept);
         self.space.retreat(self.base() + kept * GRANULE);
     }
 
@@ -304,17 +301,15 @@ impl Region {
     /// Under the page lock; nothing of the region is in use.
     pub fn unmap(&self) -> bool {
         let (base, granules, committed) = (self.base(), self.granules(), self.committed());
-        self.committed.store(0, Relaxed);
+        self.window.shut_again();
         self.granules.store(0, Relaxed);
-        // Release: whoever sees the base gone sees the granules gone, see `locate`.
-        self.base.store(0, Release);
         let done = self.space.give_back();
         if done {
             self.descriptor_bytes.store(0, Relaxed);
         } else {
-            self.base.store(base, Relaxed);
             self.granules.store(granules, Relaxed);
-            self.committed.store(committed, Release);
+            self.window.open(base);
+            self.window.commit(committed);
         }
         done
     }
@@ -350,8 +345,8 @@ pub fn add(least: usize) -> Option<&'static Region> {
                 First { base: region.base(), granules: region.granules(), class_map, secret: mark::secret() }
         };
     }
-    // Release: whoever sees the count sees the region's fields.
-    COUNT.store(count.max(slot + 1), Release);
+    // Relaxed: see `regions`.
+    COUNT.store(count.max(slot + 1), Relaxed);
     (set_up == SetUp::Done).then_some(region)
 }
 

@@ -209,14 +209,9 @@ mod imp {
     not(any(miri, cairn_portable))
 )))]
 mod imp {
-    use core::sync::atomic::{AtomicUsize, Ordering::*};
+    use crate::key::Key;
 
-    /// Each key + 1; 0 before it was made.
-    static KEYS: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
-
-    fn key(offset: usize) -> Option<libc::pthread_key_t> {
-        KEYS[offset / 8].load(Acquire).checked_sub(1).map(|key| key as libc::pthread_key_t)
-    }
+    static KEYS: [Key; 2] = [const { Key::new() }; 2];
 
     #[inline]
     pub fn add_distance(to: usize) -> usize {
@@ -230,24 +225,21 @@ mod imp {
 
     fn read<const OFFSET: usize>() -> usize {
         // SAFETY: the key was made by `write`.
-        key(OFFSET).map_or(0, |key| unsafe { libc::pthread_getspecific(key) }.addr())
+        KEYS[OFFSET / 8].get().map_or(0, |key| unsafe { libc::pthread_getspecific(key) }.addr())
     }
 
     pub fn write<const OFFSET: usize>(value: usize) {
-        let key = key(OFFSET).unwrap_or_else(|| make_key(OFFSET));
+        let make = || {
+            let mut made = 0;
+            // SAFETY: `made` is writable.
+            (unsafe { libc::pthread_key_create(&mut made, None) } == 0).then_some(made)
+        };
+        // SAFETY: made above and not used.
+        let unmake = |key| _ = unsafe { libc::pthread_key_delete(key) };
+        let Some(key) = KEYS[OFFSET / 8].get_or_make(make, unmake) else {
+            cairn_core::fault::Line::new().text("no thread-local key left for the portable slot").abort();
+        };
         // SAFETY: the key exists. If the C library has no memory for the value the thread stays as it was.
         unsafe { libc::pthread_setspecific(key, core::ptr::without_provenance(value)) };
-    }
-
-    fn make_key(offset: usize) -> libc::pthread_key_t {
-        let mut made = 0;
-        // SAFETY: `made` is writable. A race makes a key too many, which is never used.
-        if unsafe { libc::pthread_key_create(&mut made, None) } != 0 {
-            cairn_core::fault::Line::new().text("no thread-local key left for the portable slot").abort();
-        }
-        match KEYS[offset / 8].compare_exchange(0, made as usize + 1, AcqRel, Acquire) {
-            Ok(_) => made,
-            Err(theirs) => (theirs - 1) as libc::pthread_key_t,
-        }
     }
 }

@@ -21,7 +21,7 @@
 pub mod rest;
 
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use cairn_core::count::{self, Place};
 use cairn_core::hint;
@@ -32,6 +32,8 @@ use crate::center;
 use crate::class::{
     self, CLASS_COUNT, Code, ENTRIES, Entries, Entry, SHAPES, TWICE_CLASSES_AT_16, TwiceClassesAt16,
 };
+use crate::key::Key;
+use crate::registry::{Listing, Registered, Registry};
 use crate::slot::{self, State};
 use crate::transfer::BATCH_MAX;
 use crate::{fork, mode, modes, pages, records, region, settings, shelf};
@@ -67,22 +69,25 @@ pub struct Heap {
     growths: AtomicUsize,
     /// Whether it calls seldom.
     rest: Rest,
-    /// Whether a thread lives in it.
-    taken: AtomicBool,
-    /// The next one in the registry.
-    next: AtomicPtr<Heap>,
+    listing: Listing<Heap>,
 }
 
-/// All heaps, newest first.
-static REGISTRY: AtomicPtr<Heap> = AtomicPtr::new(ptr::null_mut());
+// SAFETY: a field of it.
+unsafe impl Registered for Heap {
+    fn listing(&self) -> &Listing<Heap> {
+        &self.listing
+    }
+}
+
+static REGISTRY: Registry<Heap> = Registry::new();
 /// Births, one at a time.
 static BIRTH: Lock = Lock::named(Place::Birth);
 /// Bytes that all bins of all threads may hold.
 static CAPACITY_BYTES: AtomicUsize = AtomicUsize::new(0);
 /// Heaps that are taken.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
-/// The key whose destructor tells us that a thread ends, + 1; 0 before it was made.
-static EXIT_KEY: AtomicUsize = AtomicUsize::new(0);
+/// The key whose destructor tells us that a thread ends.
+static EXIT_KEY: Key = Key::new();
 
 /// Bytes that the bins of all threads may hold together at least;
 const PROCESS_BYTES_MIN: usize = 32 << 20;
@@ -390,7 +395,7 @@ fn birth() -> Option<&'static Heap> {
         let _held = BIRTH.hold();
         fork::register();
         // Asked again under the lock: see `end_bins`.
-        let heap = if mode::has_bins() { free_heap().or_else(make_heap) } else { None };
+        let heap = if mode::has_bins() { REGISTRY.take_left().or_else(make_heap) } else { None };
         count::atomic(Place::Threads, &THREADS);
         THREADS.fetch_add(usize::from(heap.is_some()), Relaxed);
         heap
@@ -416,14 +421,6 @@ fn birth() -> Option<&'static Heap> {
     known
 }
 
-/// A heap that a thread has left.
-fn free_heap() -> Option<&'static Heap> {
-    heaps().find(|heap| {
-        count::atomic(Place::Heaps, &heap.taken);
-        heap.taken.compare_exchange(false, true, Acquire, Relaxed).is_ok()
-    })
-}
-
 /// A new heap, in the registry. Under the birth lock.
 fn make_heap() -> Option<&'static Heap> {
     let memory: *mut Heap = records::take_forever(size_of::<Heap>()).cast();
@@ -437,40 +434,23 @@ fn make_heap() -> Option<&'static Heap> {
             (&raw mut (*memory).bins).cast::<Bin>().add(class).write(Bin::nothing());
             (&raw mut (*memory).cold).cast::<Cold>().add(class).write(Cold::nothing());
         }
-        (&raw mut (*memory).taken).write(AtomicBool::new(true));
-        (&raw mut (*memory).next).write(AtomicPtr::new(REGISTRY.load(Relaxed)));
+        (&raw mut (*memory).listing).write(Listing::taken());
     }
-    // Release: whoever walks the registry sees the heap as written.
-    REGISTRY.store(memory, Release);
     memory.expose_provenance();
-    // SAFETY: initialized above; what was not written reads as zero, which is a valid count.
-    Some(unsafe { &*memory })
-}
-
-fn heaps() -> impl Iterator<Item = &'static Heap> {
-    // SAFETY: the registry holds initialized heaps, which are never given back.
-    let at = |heap: *mut Heap| unsafe { heap.as_ref() };
-    core::iter::successors(at(REGISTRY.load(Acquire)), move |heap| at(heap.next.load(Relaxed)))
+    // SAFETY: initialized above (what was not written reads as zero, which is a valid count), records of this kind are never
+    // given back, and births come one at a time.
+    Some(unsafe { REGISTRY.add(memory) })
 }
 
 /// The key, made at the first birth. Under the birth lock or later.
 fn exit_key() -> Option<libc::pthread_key_t> {
-    if let Some(key) = EXIT_KEY.load(Acquire).checked_sub(1) {
-        return Some(key as libc::pthread_key_t);
-    }
-    let mut key = 0;
-    // SAFETY: `key` is writable, and the destructor fits.
-    if unsafe { libc::pthread_key_create(&mut key, Some(on_exit)) } != 0 {
-        return None;
-    }
-    match EXIT_KEY.compare_exchange(0, key as usize + 1, AcqRel, Acquire) {
-        Ok(_) => Some(key),
-        Err(theirs) => {
-            // SAFETY: made above and not used.
-            unsafe { libc::pthread_key_delete(key) };
-            Some((theirs - 1) as libc::pthread_key_t)
-        }
-    }
+    let make = || {
+        let mut key = 0;
+        // SAFETY: `key` is writable, and the destructor fits.
+        (unsafe { libc::pthread_key_create(&mut key, Some(on_exit)) } == 0).then_some(key)
+    };
+    // SAFETY: made above and not used.
+    EXIT_KEY.get_or_make(make, |key| _ = unsafe { libc::pthread_key_delete(key) })
 }
 
 /// The thread ends. Its bins go to the centers; what it frees or allocates after this goes there directly.
@@ -487,8 +467,7 @@ fn leave(heap: &Heap) {
         // Nobody is left to take what waits in the stacks, or one who is better served by the slabs.
         center::settle_all();
     }
-    // Release: the next owner sees the bins empty.
-    heap.taken.store(false, Release);
+    heap.listing.leave();
 }
 
 /// Takes the calling thread's bins away, and after `begin`, which changes the mode, no thread gets any. False, and nothing done, if
@@ -521,7 +500,7 @@ pub fn end_bins(begin: impl FnOnce()) -> bool {
 pub fn bury_the_dead() {
     let mine = mine().map_or(ptr::null(), ptr::from_ref);
     let (mut threads, mut capacity) = (0, 0);
-    for heap in heaps() {
+    for heap in REGISTRY.all() {
         if ptr::eq(heap, mine) {
             threads = 1;
             capacity = heap.capacity_bytes.load(Relaxed);
@@ -536,7 +515,7 @@ pub fn bury_the_dead() {
             });
         }
         heap.capacity_bytes.store(0, Relaxed);
-        heap.taken.store(false, Relaxed);
+        heap.listing.leave();
     }
     THREADS.store(threads, Relaxed);
     CAPACITY_BYTES.store(capacity, Relaxed);
@@ -550,7 +529,7 @@ pub fn count() -> usize {
 /// Blocks of a class in the bins of all threads. Exact if no other thread is running.
 pub fn blocks_in_bins(class: usize) -> usize {
     let most = usize::from(SHAPES[class].bin_max);
-    heaps().map(|heap| heap.bins[class].peek(&heap.cold[class], most)).sum()
+    REGISTRY.all().map(|heap| heap.bins[class].peek(&heap.cold[class], most)).sum()
 }
 
 /// Empties the calling thread's bins.

@@ -39,24 +39,22 @@
 //!   `Relaxed`: an id reaches a thread through the orders above, from a thread that had seen the pointer.
 //!
 //! # Model
-//! This file, as it is, goes through every order of events that the memory model allows:
-//! `RUSTFLAGS="--cfg loom" cargo test -p cairn-core --release --test transfer_model`
-//! (the test stands in cairn-core because the rest of this crate has statics, which the model can't build), and with the
-//! version taken out the model must find the fault: `RUSTFLAGS="--cfg loom --cfg mutant_version"`, same command.
-//! Miri needs to be told that a pool keeps its memory: `MIRIFLAGS=-Zmiri-ignore-leaks cargo +nightly miri test -p
-//! cairn-alloc --lib transfer`.
+//! This file, as it is, goes through every order of events that the memory model allows, and with many threads through many
+//! random ones: crates/cairn-model. There each of the orderings above is weakened in turn, and the version taken out, and the
+//! model must find the fault.
 
 use core::mem::MaybeUninit;
 use core::ptr;
 
 use cairn_core::count::{self, Place};
 use cairn_core::lock::Lock;
+use cairn_core::ord;
 use cairn_core::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, UnsafeCell};
 
 // The paths are given so that they also hold when the model takes this file in by its path.
 #[path = "transfer/head.rs"]
 mod head;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 #[path = "transfer/tests.rs"]
 mod tests;
 
@@ -66,24 +64,24 @@ use head::Head;
 pub const BATCH_MAX: usize = 128;
 
 /// Batches in the first chunk; each further chunk has twice as many. Three fill most of a page of 4 KiB.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 const FIRST_CHUNK: u32 = 3;
 /// The model needs to see more than one chunk.
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 const FIRST_CHUNK: u32 = 2;
 
 /// Chunks that a pool can have: 196,605 batches, some twenty times what a hundred classes with stacks of eight and a thousand
 /// threads need.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 const CHUNKS: usize = 16;
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 const CHUNKS: usize = 3;
 
 const BATCHES_MAX: u32 = FIRST_CHUNK * ((1 << CHUNKS) - 1);
 
 // A number and "none" must fit into the head's field.
 const _: () = assert!(BATCHES_MAX < 1 << Head::TOP_BITS);
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 const _: () = assert!(chunk_bytes(0) <= 4096 && chunk_bytes(0) + size_of::<Batch>() > 4096);
 
 /// The bytes that a chunk's batches need.
@@ -120,10 +118,16 @@ pub struct Batch {
     blocks: UnsafeCell<[MaybeUninit<*mut u8>; BATCH_MAX]>,
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 const _: () = assert!(size_of::<Batch>() == 8 + BATCH_MAX * size_of::<*mut u8>());
 
 impl Batch {
+    #[cfg(any(loom, shuttle))]
+    fn empty() -> Self {
+        let blocks = UnsafeCell::new([MaybeUninit::uninit(); BATCH_MAX]);
+        Self { next: AtomicU32::new(0), count: AtomicU32::new(0), blocks }
+    }
+
     /// Makes the batch carry `blocks` and nothing else.
     ///
     /// # Safety
@@ -196,7 +200,7 @@ impl Default for BatchPool {
 
 impl BatchPool {
     /// A pool without memory.
-    #[cfg(not(loom))]
+    #[cfg(not(any(loom, shuttle)))]
     pub const fn new() -> Self {
         Self {
             chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS],
@@ -207,7 +211,7 @@ impl BatchPool {
     }
 
     /// A pool without memory.
-    #[cfg(loom)]
+    #[cfg(any(loom, shuttle))]
     pub fn new() -> Self {
         Self {
             chunks: core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
@@ -219,7 +223,7 @@ impl BatchPool {
 
     /// A batch for the caller alone, which carries nothing yet.
     ///
-    /// `source` gives so many bytes, aligned to 8, that belong to the pool for ever, or null. There is none if
+    /// `source` gives so many bytes, aligned to 8, that read as zero and belong to the pool for ever, or null. There is none if
     /// `source` has no memory, and also for the moment in which another thread is fetching a chunk: no thread waits
     /// for another one here, the caller has another way for its blocks.
     #[inline]
@@ -253,33 +257,21 @@ impl BatchPool {
             if number == BATCHES_MAX {
                 return None;
             }
-            let (chunk, place) = BatchId(number).place();
-            let mut batches = self.chunks[chunk].load(Ordering::Acquire);
-            if batches.is_null() {
-                batches = self.grow(chunk, &mut source)?;
+            let (chunk, _) = BatchId(number).place();
+            if self.chunks[chunk].load(ord!("chunk-carve", Acquire)).is_null() {
+                self.grow(chunk, &mut source)?;
             }
             count::atomic(Place::Pool, &self.carved);
             let claim =
                 self.carved.compare_exchange(number, number + 1, Ordering::Relaxed, Ordering::Relaxed);
-            if claim.is_err() {
-                continue;
+            if claim.is_ok() {
+                return Some(BatchId(number));
             }
-            // SAFETY: `batches` has room for all batches of the chunk, of which this is one.
-            let batch = unsafe { batches.add(place) };
-            // SAFETY: valid and aligned, and nobody else has a batch that was never carved before. The fields are written
-            // one by one so that the pages of `blocks` are not touched.
-            unsafe {
-                (&raw mut (*batch).next).write(AtomicU32::new(0));
-                (&raw mut (*batch).count).write(AtomicU32::new(0));
-                #[cfg(loom)]
-                (&raw mut (*batch).blocks).write(UnsafeCell::new([MaybeUninit::uninit(); BATCH_MAX]));
-            }
-            return Some(BatchId(number));
         }
     }
 
     /// Fetches the memory of a chunk, unless another thread has just done that or is at it.
-    fn grow(&self, chunk: usize, source: &mut impl FnMut(usize) -> *mut u8) -> Option<*mut Batch> {
+    fn grow(&self, chunk: usize, source: &mut impl FnMut(usize) -> *mut u8) -> Option<()> {
         if !self.growth.try_lock() {
             return None;
         }
@@ -288,11 +280,17 @@ impl BatchPool {
         if batches.is_null() {
             batches = source(chunk_bytes(chunk)).cast();
             debug_assert!(batches.is_aligned());
-            self.chunks[chunk].store(batches, Ordering::Release);
+            // Zeroes are batches that carry nothing. The model's atomics are not made of zeroes.
+            #[cfg(any(loom, shuttle))]
+            for place in (0..(FIRST_CHUNK as usize) << chunk).filter(|_| !batches.is_null()) {
+                // SAFETY: the memory is ours and large enough.
+                unsafe { batches.add(place).write(Batch::empty()) };
+            }
+            self.chunks[chunk].store(batches, ord!("chunk-publish", Release));
         }
         // SAFETY: entered above.
         unsafe { self.growth.unlock() };
-        (!batches.is_null()).then_some(batches)
+        (!batches.is_null()).then_some(())
     }
 
     /// The lock that is held while a chunk is fetched, for fork.
@@ -315,13 +313,13 @@ impl Default for TransferStack {
 
 impl TransferStack {
     /// A stack without batches.
-    #[cfg(not(loom))]
+    #[cfg(not(any(loom, shuttle)))]
     pub const fn new() -> Self {
         Self { head: AtomicU64::new(Head::EMPTY) }
     }
 
     /// A stack without batches.
-    #[cfg(loom)]
+    #[cfg(any(loom, shuttle))]
     pub fn new() -> Self {
         Self { head: AtomicU64::new(Head::EMPTY) }
     }
@@ -335,7 +333,7 @@ impl TransferStack {
     /// Takes the uppermost batch, which the caller then has alone.
     #[inline]
     pub fn pop(&self, pool: &BatchPool) -> Option<BatchId> {
-        let mut word = self.head.load(Ordering::Acquire);
+        let mut word = self.head.load(ord!("pop-look", Acquire));
         loop {
             let head = Head::from_word(word);
             let batch = BatchId(head.top?);
@@ -345,7 +343,8 @@ impl TransferStack {
             let popped = head.popped(next.checked_sub(1)).word();
             // Relaxed on success: the order was had from the load that gave `word`. On failure that is this one.
             self.count(pool);
-            match self.head.compare_exchange_weak(word, popped, Ordering::Relaxed, Ordering::Acquire) {
+            match self.head.compare_exchange_weak(word, popped, Ordering::Relaxed, ord!("pop-again", Acquire))
+            {
                 Ok(_) => return Some(batch),
                 Err(now) => word = now,
             }
@@ -367,7 +366,7 @@ impl TransferStack {
     /// Audits the stack, which no other thread may use meanwhile, and names the first invariant that does not hold.
     #[allow(dead_code, reason = "an audit is there for whoever asks; so far the tests do")]
     pub fn check(&self, pool: &BatchPool) -> Result<(), &'static str> {
-        let head = Head::from_word(self.head.load(Ordering::Acquire));
+        let head = Head::from_word(self.head.load(Ordering::Relaxed));
         let mut last = head.top.map(|top| top + 1);
         for batch in self.walk(pool) {
             let (next, count) = batch?;
@@ -385,7 +384,8 @@ impl TransferStack {
 
     /// From the top down as many batches as the depth says: of each the number of the one below + 1, and the count.
     fn walk(&self, pool: &BatchPool) -> impl Iterator<Item = Result<(u32, u32), &'static str>> {
-        let head = Head::from_word(self.head.load(Ordering::Acquire));
+        // Relaxed: what is walked over is reached by its chunk, below.
+        let head = Head::from_word(self.head.load(Ordering::Relaxed));
         let mut at = head.top;
         (0..head.depth).map(move |_| {
             let Some(number) = at else { return Err("a transfer stack is shorter than its depth") };
@@ -393,8 +393,9 @@ impl TransferStack {
                 return Err("a transfer stack holds a batch that was never carved");
             }
             let (chunk, place) = BatchId(number).place();
-            // Acquire: the number may be newer than what this thread knows of the chunk.
-            let batches = pool.chunks[chunk].load(Ordering::Acquire);
+            // Acquire: the number, of the head or read in a batch that is elsewhere by now, may be newer than what this thread
+            // knows of the chunk.
+            let batches = pool.chunks[chunk].load(ord!("walk-chunk", Acquire));
             if batches.is_null() {
                 return Err("a transfer stack holds a batch of a chunk that is just being made");
             }
@@ -429,7 +430,7 @@ impl TransferStack {
             // Release: what the caller wrote into the batch, `next` included, goes with it.
             let pushed = head.pushed(batch.0).word();
             self.count(pool);
-            match self.head.compare_exchange_weak(word, pushed, Ordering::Release, Ordering::Relaxed) {
+            match self.head.compare_exchange_weak(word, pushed, ord!("push", Release), Ordering::Relaxed) {
                 Ok(_) => return Ok(()),
                 Err(now) => word = now,
             }

@@ -29,12 +29,13 @@
 //! A lock has a name, [`Place`], which only a build that counts keeps (see [`count`](crate::count)): there a lock is larger.
 //!
 //! # Model
-//! `RUSTFLAGS="--cfg loom" cargo test -p cairn-core --release --test lock_model` runs it through every order of events, with
+//! `RUSTFLAGS="--cfg loom" cargo test -p cairn-model --release lock` runs it through every order of events, with
 //! the kernel's queue replaced by a small model of it. A lost wake-up shows there as a deadlock.
 
 #[cfg(cairn_count)]
 use crate::count;
 use crate::count::Place;
+use crate::ord;
 use crate::sync::{AtomicU32, Ordering, pause};
 
 /// Nobody is inside.
@@ -46,10 +47,10 @@ const WAITED: u32 = 2;
 
 /// Looks at a lock that is held before this thread goes to sleep. With a pause of some 40 cycles each this is about
 /// the time of one sleep and one wake-up, so that spinning at most doubles the cost of the worst case.
-#[cfg(not(any(loom, miri)))]
+#[cfg(not(any(loom, shuttle, miri)))]
 const SPINS_MAX: u32 = 100;
 /// The models explore each spin, and one shows as much as a hundred.
-#[cfg(any(loom, miri))]
+#[cfg(any(loom, shuttle, miri))]
 const SPINS_MAX: u32 = 1;
 
 /// A lock without contents; what it protects is up to its owner.
@@ -57,13 +58,13 @@ const SPINS_MAX: u32 = 1;
 #[repr(C)]
 pub struct Lock {
     word: AtomicU32,
-    #[cfg(loom)]
+    #[cfg(any(loom, shuttle))]
     queue: queue::Queue,
     #[cfg(cairn_count)]
     counted: counted::Counted,
 }
 
-#[cfg(not(any(loom, cairn_count)))]
+#[cfg(not(any(loom, shuttle, cairn_count)))]
 const _: () = assert!(size_of::<Lock>() == 4);
 
 impl Default for Lock {
@@ -74,13 +75,13 @@ impl Default for Lock {
 
 impl Lock {
     /// A lock that is free.
-    #[cfg(not(loom))]
+    #[cfg(not(any(loom, shuttle)))]
     pub const fn new() -> Self {
         Self::named(Place::Other)
     }
 
     /// A lock that is free, and what it is called when its entries are counted.
-    #[cfg(not(loom))]
+    #[cfg(not(any(loom, shuttle)))]
     pub const fn named(place: Place) -> Self {
         let _ = place;
         Self {
@@ -91,13 +92,13 @@ impl Lock {
     }
 
     /// A lock that is free.
-    #[cfg(loom)]
+    #[cfg(any(loom, shuttle))]
     pub fn new() -> Self {
         Self::named(Place::Other)
     }
 
     /// A lock that is free, and what it is called when its entries are counted.
-    #[cfg(loom)]
+    #[cfg(any(loom, shuttle))]
     pub fn named(place: Place) -> Self {
         let _ = place;
         Self {
@@ -123,7 +124,8 @@ impl Lock {
     #[must_use = "the lock may be held by another thread"]
     pub fn try_lock(&self) -> bool {
         self.touch();
-        let entered = self.word.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        let entered =
+            self.word.compare_exchange(FREE, HELD, ord!("lock-enter", Acquire), Ordering::Relaxed).is_ok();
         if entered {
             self.count_entry();
         }
@@ -140,7 +142,7 @@ impl Lock {
         #[cfg(cairn_count)]
         self.counted.left();
         self.touch();
-        if self.word.swap(FREE, Ordering::Release) == WAITED {
+        if self.word.swap(FREE, ord!("lock-leave", Release)) == WAITED {
             self.wake_slow();
         }
     }
@@ -176,7 +178,7 @@ impl Lock {
             }
         }
         self.touch();
-        while self.word.swap(WAITED, Ordering::Acquire) != FREE {
+        while self.word.swap(WAITED, ord!("lock-enter-waited", Acquire)) != FREE {
             self.sleep_while_waited();
             self.touch();
         }
@@ -200,18 +202,18 @@ impl Lock {
     /// Wakes one thread that sleeps.
     #[cold]
     fn wake_slow(&self) {
-        #[cfg(loom)]
+        #[cfg(any(loom, shuttle))]
         self.queue.wake_one();
-        #[cfg(not(loom))]
+        #[cfg(not(any(loom, shuttle)))]
         queue::wake_one(&self.word);
     }
 
     /// Sleeps until somebody wakes this thread, or not at all if the word is no longer `WAITED`. May also return for
     /// no reason.
     fn sleep_while_waited(&self) {
-        #[cfg(loom)]
+        #[cfg(any(loom, shuttle))]
         self.queue.sleep_while(&self.word, WAITED);
-        #[cfg(not(loom))]
+        #[cfg(not(any(loom, shuttle)))]
         queue::sleep_while(&self.word, WAITED);
     }
 }
@@ -270,7 +272,7 @@ mod counted {
 }
 
 /// The kernel's queue of sleeping threads.
-#[cfg(all(not(loom), feature = "os", any(target_os = "linux", target_os = "android")))]
+#[cfg(all(not(any(loom, shuttle)), feature = "os", any(target_os = "linux", target_os = "android")))]
 mod queue {
     use crate::sync::AtomicU32;
 
@@ -321,7 +323,10 @@ mod queue {
 }
 
 /// Where the kernel has no such queue, a waiting thread looks again and again.
-#[cfg(all(not(loom), not(all(feature = "os", any(target_os = "linux", target_os = "android")))))]
+#[cfg(all(
+    not(any(loom, shuttle)),
+    not(all(feature = "os", any(target_os = "linux", target_os = "android")))
+))]
 mod queue {
     use crate::sync::{AtomicU32, pause};
 
@@ -335,10 +340,9 @@ mod queue {
 }
 
 /// The kernel's queue as the model checker sees it: comparing the word and lying down are one step.
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 mod queue {
-    use crate::sync::{AtomicU32, Ordering};
-    use loom::sync::{Condvar, Mutex};
+    use crate::sync::{AtomicU32, Condvar, Mutex, Ordering};
 
     /// The queue of one lock.
     #[derive(Debug)]

@@ -7,6 +7,8 @@
 //!   └───────────────┴─────────┴───────────────┘
 //! ```
 
+use cairn_core::planted;
+
 /// The three fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
@@ -47,7 +49,7 @@ impl Head {
     #[inline]
     pub(super) fn pushed(self, top: u32) -> Self {
         // The planted fault of the model test is to leave the version as it is.
-        let version = if cfg!(mutant_version) { self.version } else { self.version.wrapping_add(1) };
+        let version = if planted!("version") { self.version } else { self.version.wrapping_add(1) };
         Self { top: Some(top), depth: self.depth.wrapping_add(1), version }
     }
 

@@ -1,4 +1,4 @@
-//! The stacks with real threads, and what needs none. The model is cairn-core's `tests/transfer_model.rs`.
+//! The stacks with real threads, and what needs none. The models are in crates/cairn-model.
 
 extern crate std;
 

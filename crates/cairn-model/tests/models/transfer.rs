@@ -1,52 +1,24 @@
-//! The transfer stacks of `cairn-alloc` under every order of events.
-//!
-//! `RUSTFLAGS="--cfg loom" cargo test -p cairn-core --release --test transfer_model`
-//!
-//! and, with a planted fault that has to be found, `RUSTFLAGS="--cfg loom --cfg mutant_version"` (then only the test
-//! that expects the fault is built).
-//!
-//! The source is that of `cairn-alloc`, taken in by its path: that crate has statics, which can't be built from the
-//! model's atomics.
-#![cfg(loom)]
-#![cfg_attr(mutant_version, allow(dead_code))]
+//! The transfer stacks: no batch is lost, none is given to two, and who pops sees what was pushed.
 
-#[path = "../../cairn-alloc/src/transfer.rs"]
-#[allow(dead_code)]
-mod transfer;
-
-use loom::sync::Arc;
-use loom::thread;
-use std::cell::RefCell;
+use cairn_model::shipped::transfer::{BATCH_MAX, Batch, BatchId, BatchPool, TransferStack};
+use cairn_model::tool::{self, Arc, Memory, thread};
 use std::ptr;
-use transfer::{BATCH_MAX, Batch, BatchId, BatchPool, TransferStack};
-
-thread_local! {
-    /// The memory of the pools of one run of the model; all of a model's threads run on one real thread.
-    static MEMORY: RefCell<Vec<Vec<u128>>> = const { RefCell::new(Vec::new()) };
-}
-
-fn source(bytes: usize) -> *mut u8 {
-    let mut piece = vec![0; bytes.div_ceil(16)];
-    let address = piece.as_mut_ptr().cast();
-    MEMORY.with_borrow_mut(|memory| memory.push(piece));
-    address
-}
 
 /// A pool and the stack of one class.
 struct Shared {
     pool: BatchPool,
     stack: TransferStack,
+    memory: Memory,
 }
 
 impl Shared {
     fn new() -> Self {
-        MEMORY.with_borrow_mut(Vec::clear);
-        Self { pool: BatchPool::new(), stack: TransferStack::new() }
+        Self { pool: BatchPool::new(), stack: TransferStack::new(), memory: Memory::default() }
     }
 
     /// A batch that carries the one number; none if another thread is just fetching memory.
     fn take(&self, number: usize) -> Option<BatchId> {
-        let id = self.pool.take(source)?;
+        let id = self.pool.take(|bytes| self.memory.take(bytes))?;
         self.fill(id, number);
         Some(id)
     }
@@ -84,12 +56,6 @@ impl Shared {
     }
 }
 
-fn model(preemptions: usize, run: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(run);
-}
-
 fn assert_same(mut numbers: Vec<usize>, expected: &[usize]) {
     numbers.sort_unstable();
     assert_eq!(numbers, expected);
@@ -97,8 +63,9 @@ fn assert_same(mut numbers: Vec<usize>, expected: &[usize]) {
 
 /// One thread has read the head and what is below it; another pops both, and pushes the first on top of a third. Without
 /// the version the head looks the same, and the one that the other thread holds becomes the top.
-fn pop_against_a_head_that_returns() {
-    model(3, || {
+#[test]
+fn a_head_that_returns_is_told_apart() {
+    tool::check(3, || {
         let shared = Arc::new(Shared::new());
         let third = shared.take(3).unwrap();
         shared.push(2);
@@ -123,22 +90,8 @@ fn pop_against_a_head_that_returns() {
 }
 
 #[test]
-#[cfg(not(mutant_version))]
-fn a_head_that_returns_is_told_apart() {
-    pop_against_a_head_that_returns();
-}
-
-#[test]
-#[cfg(mutant_version)]
-#[should_panic]
-fn without_the_version_the_model_finds_the_fault() {
-    pop_against_a_head_that_returns();
-}
-
-#[test]
-#[cfg(not(mutant_version))]
 fn two_threads_push_and_pop() {
-    model(3, || {
+    tool::check(3, || {
         let shared = Arc::new(Shared::new());
         shared.push(1);
         let other = {
@@ -158,9 +111,8 @@ fn two_threads_push_and_pop() {
 }
 
 #[test]
-#[cfg(not(mutant_version))]
 fn one_thread_pushes_and_two_pop() {
-    model(2, || {
+    tool::check(2, || {
         let shared = Arc::new(Shared::new());
         let free = shared.take(0).unwrap();
         shared.pool.give(free);
@@ -180,9 +132,8 @@ fn one_thread_pushes_and_two_pop() {
 }
 
 #[test]
-#[cfg(not(mutant_version))]
 fn two_threads_push_and_one_pops_what_lies_below() {
-    model(2, || {
+    tool::check(2, || {
         let shared = Arc::new(Shared::new());
         let ids = [shared.take(1).unwrap(), shared.take(2).unwrap()];
         let others: Vec<_> = ids
@@ -201,9 +152,8 @@ fn two_threads_push_and_one_pops_what_lies_below() {
 }
 
 #[test]
-#[cfg(not(mutant_version))]
 fn the_limit_of_the_depth_holds() {
-    model(3, || {
+    tool::check(3, || {
         let shared = Arc::new(Shared::new());
         let ids = [shared.take(1).unwrap(), shared.take(2).unwrap()];
         let other = {
@@ -217,9 +167,8 @@ fn the_limit_of_the_depth_holds() {
 }
 
 #[test]
-#[cfg(not(mutant_version))]
 fn two_threads_carve_different_batches() {
-    model(3, || {
+    tool::check(3, || {
         let shared = Arc::new(Shared::new());
         let other = {
             let shared = shared.clone();
@@ -240,17 +189,121 @@ fn two_threads_carve_different_batches() {
 }
 
 #[test]
-#[cfg(not(mutant_version))]
 fn a_push_publishes_a_chunk_that_the_popper_never_saw() {
-    model(3, || {
+    tool::check(3, || {
         let shared = Arc::new(Shared::new());
-        let other = {
-            let shared = shared.clone();
-            thread::spawn(move || shared.push(7))
-        };
-        let got = shared.pop();
-        assert!(got.is_none_or(|number| number == 7));
-        other.join().unwrap();
-        assert_eq!(shared.drain().len(), usize::from(got.is_none()));
+        let theirs = shared.clone();
+        let popped = tool::crowd(2, move |number| {
+            if number == 0 {
+                theirs.push(7);
+                return None;
+            }
+            theirs.pop()
+        });
+        let popped: Vec<_> = popped.into_iter().flatten().collect();
+        assert_same(shared.drain().into_iter().chain(popped).collect(), &[7]);
+    });
+}
+
+/// Statistics walk a stack while the batches that they look at are popped and pushed elsewhere, above batches of a chunk that
+/// they never saw.
+#[test]
+fn a_walk_sees_only_batches_that_exist() {
+    tool::check(3, || {
+        let shared = Arc::new(Shared::new());
+        shared.push(1);
+        shared.push(2);
+        let theirs = shared.clone();
+        let seen = tool::crowd(2, move |number| {
+            if number == 0 {
+                let elsewhere = TransferStack::new();
+                let mine = theirs.stack.pop(&theirs.pool).expect("nobody else pops");
+                // Of a further chunk: with the tool's sizes the first one has two batches.
+                let fresh = theirs.take(3).expect("nobody else carves");
+                elsewhere.push(&theirs.pool, fresh, 9).unwrap();
+                elsewhere.push(&theirs.pool, mine, 9).unwrap();
+                return elsewhere.blocks(&theirs.pool);
+            }
+            theirs.stack.blocks(&theirs.pool)
+        });
+        // The walker counts batches that are in both stacks, or that it can't see yet, but none twice.
+        assert!(seen.iter().all(|&blocks| blocks <= 2) && seen.contains(&2), "{seen:?}");
+        assert_eq!(shared.stack.blocks(&shared.pool), 1);
+    });
+}
+
+/// The same where all is new to the walker: the first chunk, and a push.
+#[test]
+fn a_walk_sees_a_first_batch_whole_or_not_at_all() {
+    tool::check(3, || {
+        let shared = Arc::new(Shared::new());
+        let theirs = shared.clone();
+        tool::crowd(2, move |number| {
+            if number == 0 {
+                theirs.push(7);
+            } else {
+                assert!(theirs.stack.blocks(&theirs.pool) <= 1);
+            }
+        });
+        assert_same(shared.drain(), &[7]);
+    });
+}
+
+/// Threads carry numbered batches between three stacks and the pool, at random.
+#[test]
+#[cfg(not(loom))]
+fn a_crowd_carries_batches_between_stacks() {
+    const STACKS: usize = 3;
+    let (threads, steps) = if tool::LARGE { (8, 40) } else { (3, 8) };
+    struct Crowd {
+        shared: Shared,
+        stacks: [TransferStack; STACKS],
+    }
+    tool::check(0, move || {
+        let crowd = Arc::new(Crowd { shared: Shared::new(), stacks: [(); 3].map(|()| TransferStack::new()) });
+        let theirs = crowd.clone();
+        let results = tool::crowd(threads, move |thread| {
+            let Crowd { shared, stacks } = &*theirs;
+            let (mut sent, mut got, mut held) = (Vec::new(), Vec::new(), Vec::new());
+            for step in 0..steps {
+                // Different for each thread, the same in each round: the tool varies the order.
+                let dice = ((thread * 31 + step * 17) * 2_654_435_761) >> 7;
+                let stack = &stacks[dice % STACKS];
+                match dice / STACKS % 4 {
+                    0 | 1 => {
+                        let number = thread * 1000 + step;
+                        let Some(id) = shared.take(number) else { continue };
+                        match stack.push(&shared.pool, id, 4) {
+                            Ok(()) => sent.push(number),
+                            Err(id) => shared.pool.give(id),
+                        }
+                    }
+                    // Some are kept for a while, and pushed elsewhere as they are: the way in which a head returns.
+                    2 => held.extend(stack.pop(&shared.pool)),
+                    _ => {
+                        let Some(id) = held.pop().or_else(|| stack.pop(&shared.pool)) else { continue };
+                        if stacks[step % STACKS].push(&shared.pool, id, 9).is_err() {
+                            got.push(shared.number(id));
+                            shared.pool.give(id);
+                        }
+                    }
+                }
+            }
+            got.extend(held.into_iter().map(|id| shared.number(id)));
+            (sent, got)
+        });
+        let (mut sent, mut got) = (Vec::new(), Vec::new());
+        for (theirs, mine) in results {
+            sent.extend(theirs);
+            got.extend(mine);
+        }
+        for stack in &crowd.stacks {
+            stack.check(&crowd.shared.pool).unwrap();
+            while let Some(id) = stack.pop(&crowd.shared.pool) {
+                got.push(crowd.shared.number(id));
+            }
+        }
+        sent.sort_unstable();
+        assert_same(got, &sent);
     });
 }

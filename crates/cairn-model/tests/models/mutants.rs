@@ -1,0 +1,130 @@
+//! Each ordering is in the table, and the model fails without it.
+
+#[cfg(loom)]
+use std::process::Command;
+
+use cairn_model::mutants::MUTANTS;
+#[cfg(loom)]
+use cairn_model::mutants::Tool;
+
+/// Runs one test of this program in a process of its own, as the mutant if there is one; gives whether it passed, and what it said.
+#[cfg(loom)]
+fn run(test: &str, mutant: Option<&str>) -> (bool, String) {
+    let this = std::env::current_exe().expect("this program has a path");
+    let mut command = Command::new(this);
+    // A mutant may also end as a thread that waits for ever, which loom tells after so many steps.
+    command.args(["--exact", test]).env("LOOM_MAX_BRANCHES", "10000").env_remove("CAIRN_MUTANT");
+    if let Some(name) = mutant {
+        command.env("CAIRN_MUTANT", name);
+    }
+    let output = command.output().expect("this program runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("running 1 test"), "there is no test {test}");
+    (output.status.success(), said)
+}
+
+#[test]
+#[cfg(loom)]
+fn each_is_caught() {
+    // Two at a time, since each is one thread.
+    let survivors: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = [0, 1]
+            .map(|first| {
+                scope.spawn(move || {
+                    let caught = |name, test| !run(test, Some(name)).0;
+                    let ours = MUTANTS.iter().filter(|mutant| mutant.seen_by == Tool::Loom);
+                    let mine = ours.skip(first).step_by(2);
+                    mine.filter(|mutant| !caught(mutant.name, mutant.test)).collect::<Vec<_>>()
+                })
+            })
+            .into();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    assert!(survivors.is_empty(), "the model misses nothing without\n{survivors:#?}");
+}
+
+#[test]
+#[cfg(loom)]
+fn a_name_that_does_not_exist_harms_nothing() {
+    let (passed, said) = run("key::two_threads", Some("no-such-name"));
+    assert!(passed, "{said}");
+}
+
+/// What the sources say: each name with its file, and each ordering that has none.
+#[cfg(not(any(loom, shuttle, miri)))]
+mod sources {
+    use super::MUTANTS;
+    use std::path::{Path, PathBuf};
+    use std::{env, fs};
+
+    fn sources() -> Vec<(PathBuf, String)> {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a crate is in crates");
+        let mut dirs =
+            ["cairn-core/src", "cairn-alloc/src", "cairn-malloc/src"].map(|dir| crates.join(dir)).to_vec();
+        let mut found = Vec::new();
+        while let Some(dir) = dirs.pop() {
+            for entry in fs::read_dir(dir).expect("a directory of sources").flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    dirs.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "rs") {
+                    let text = fs::read_to_string(&path).expect("a source");
+                    found.push((path.strip_prefix(crates).expect("under crates").to_owned(), text));
+                }
+            }
+        }
+        found
+    }
+
+    /// The lines of code, without comments and without the switch itself.
+    fn code() -> impl Iterator<Item = (PathBuf, usize, String)> {
+        let ours = |path: &PathBuf| {
+            !path.starts_with("cairn-core/src/sync") && path != Path::new("cairn-core/src/sync.rs")
+                // To be: it has a registry of its own.
+                && path != Path::new("cairn-alloc/src/hardened/heap.rs")
+        };
+        sources().into_iter().filter(move |(path, _)| ours(path)).flat_map(|(path, text)| {
+            text.lines()
+                .map(|line| line.split("//").next().unwrap_or_default().to_owned())
+                .enumerate()
+                .map(|(number, line)| (path.clone(), number + 1, line))
+                .collect::<Vec<_>>()
+        })
+    }
+
+    #[test]
+    fn each_name_has_a_row_and_each_row_a_name() {
+        let mut named = Vec::new();
+        for (path, number, line) in code() {
+            for call in ["ord!(\"", "planted!(\""] {
+                for rest in line.split(call).skip(1) {
+                    let name = rest.split('"').next().expect("split gives one").to_owned();
+                    assert!(
+                        MUTANTS
+                            .iter()
+                            .any(|row| row.name.split('/').next() == Some(&name)
+                                && path == Path::new(row.file)),
+                        "{}:{number}: \"{name}\" is not in the table of cairn-model/src/mutants.rs",
+                        path.display()
+                    );
+                    assert!(!named.contains(&name), "{}:{number}: \"{name}\" is used twice", path.display());
+                    named.push(name);
+                }
+            }
+        }
+        for row in MUTANTS {
+            let name = row.name.split('/').next().expect("split gives one");
+            assert!(named.iter().any(|named| named == name), "no source has \"{name}\"");
+        }
+    }
+
+    #[test]
+    fn each_ordering_has_a_name() {
+        let strong = ["Acquire", "Release", "AcqRel", "SeqCst"];
+        for (path, number, line) in code() {
+            let words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
+            let unnamed = words.filter(|word| strong.contains(word)).count() > line.matches("ord!(").count();
+            assert!(!unnamed, "{}:{number}: an ordering without a name: {line}", path.display());
+        }
+    }
+}
