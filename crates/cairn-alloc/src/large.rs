@@ -112,8 +112,11 @@ pub fn whole_pages(size: usize) -> Option<usize> {
 /// zero: only what was used before is cleared.
 pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
     // Who asks for zeros may well leave most of them alone.
-    let prefer = if !zeroed && size <= FILLED_MAX { Prefer::Filled } else { Prefer::Dirty };
-    let align = if zeroed { align } else { align.max(align_for(size)) };
+    let prefer = match zeroed {
+        false if size <= FILLED_MAX => Prefer::Filled,
+        false if align_for(size) > 1 => Prefer::Huge,
+        _ => Prefer::Dirty,
+    };
     let Some(block) = make(size, size, align, prefer) else { return core::ptr::null_mut() };
     if zeroed {
         pages::zero_dirty(block.0, block.bytes());
@@ -146,6 +149,11 @@ fn favour_huge(block: Block, from: usize, bytes: usize) {
     block.set(LargeBody { huge: true, ..block.body() });
     let mut reliable = false;
     for address in (first..end).step_by(os::HUGE_PAGE) {
+        let granule = (address - at.addr()) / GRANULE;
+        if !pages::is_clean(block.0, granule, granule + os::HUGE_PAGE / GRANULE) {
+            // To fill what has pages already is quick, and says nothing.
+            continue;
+        }
         // SAFETY: the huge page lies in the block.
         let filled = unsafe { pages::huge::timed(at.with_addr(address)) };
         reliable = pages::tried_huge(filled);

@@ -69,6 +69,8 @@ pub enum Prefer {
     Dirty,
     /// The same, for memory that will be written from end to end: it may come out of a huge page.
     Filled,
+    /// The same, for a large block: fresh memory is aligned to huge pages, and what has pages is used as it lies.
+    Huge,
     /// Those that have none, or fresh address space: room that may stay untouched, or pages that come along.
     Clean,
 }
@@ -154,6 +156,13 @@ pub fn is_all_dirty(place: Place) -> bool {
     let len = place.region.len(place.granule);
     // SAFETY: as above.
     unsafe { bits::count(place.region.dirty_words(), place.granule, place.granule + len) == len }
+}
+
+/// Whether the granules `from..to` of a live span, counted from its first, had no pages when it was taken.
+pub fn is_clean(place: Place, from: usize, to: usize) -> bool {
+    let first = place.granule;
+    // SAFETY: as above.
+    unsafe { bits::first_run(place.region.dirty_words(), first + from, first + to).is_none() }
 }
 
 /// Takes a live span out of use for ever: its addresses are no longer ours.

@@ -39,6 +39,30 @@ pub struct State {
     peak: usize,
 }
 
+/// The first granule from `start` on whose address is a multiple of so many.
+fn first_aligned(region: &Region, start: usize, align: usize) -> usize {
+    let address = region.base() + start * GRANULE;
+    start + (address.next_multiple_of(align * GRANULE) - address) / GRANULE
+}
+
+/// The shortest span of one tree that has `granules` at a multiple of `align`; of those that are too short to have
+/// them in any case only the first few are looked at.
+fn find_fitting(region: &Region, granules: usize, align: usize, dirty: bool) -> Option<usize> {
+    const LOOKS: usize = 8;
+    let spans = spans(region);
+    let tree = if dirty { &spans.dirty } else { &spans.clean };
+    let table = Table(region);
+    let at_least = |least| tree.first_where(&table, |table, n| table.0.len(n as usize) >= least);
+    let fits = |n: &u32| {
+        let start = *n as usize;
+        first_aligned(region, start, align) + granules <= start + region.len(start)
+    };
+    let mut candidates = core::iter::successors(at_least(granules), |n| tree.next(&table, *n)).take(LOOKS);
+    let found = candidates.find(fits);
+    let found = if align > 1 { found.or_else(|| at_least(granules + (align - 1))) } else { found };
+    found.map(|n| n as usize)
+}
+
 impl State {
     /// Of a heap without memory.
     pub const fn new() -> Self {
@@ -56,10 +80,11 @@ impl State {
     /// Takes a span of so many granules at such a multiple of them, from free spans of the preferred kind first; None if the
     /// kernel has no more memory.
     pub fn find(&mut self, granules: usize, align: usize, prefer: Prefer) -> Option<Place> {
-        let room = granules + (align - 1);
         if let Some(found) = self.take_first(granules, align, prefer) {
             return Some(found);
         }
+        let align = if prefer == Prefer::Huge { align.max(CHUNK) } else { align };
+        let room = granules + (align - 1);
         if prefer != Prefer::Clean
             && let Some(found) = self.take_first(granules, align, Prefer::Clean)
         {
@@ -119,22 +144,32 @@ impl State {
     /// Takes from the best fitting span of one kind, in the first region that has one.
     fn take_first(&mut self, granules: usize, align: usize, kind: Prefer) -> Option<Place> {
         region::regions().iter().find_map(|region| {
-            let granule = self.take_fitting(region, granules, align, kind != Prefer::Clean)?;
+            let granule = self.take_fitting(region, granules, align, kind)?;
             Some(Place { region, granule })
         })
     }
 
     /// Takes from the best fitting span of one tree.
-    fn take_fitting(&mut self, region: &Region, granules: usize, align: usize, dirty: bool) -> Option<usize> {
-        let room = granules + (align - 1);
-        let spans = spans(region);
-        let tree = if dirty { &spans.dirty } else { &spans.clean };
-        let fits = |table: &Table, n: u32| table.0.len(n as usize) >= room;
-        let start = tree.first_where(&Table(region), fits)? as usize;
+    fn take_fitting(
+        &mut self,
+        region: &Region,
+        granules: usize,
+        align: usize,
+        kind: Prefer,
+    ) -> Option<usize> {
+        let dirty = kind != Prefer::Clean;
+        let start = find_fitting(region, granules, align, dirty)?;
+        if kind == Prefer::Huge {
+            // SAFETY: the descriptor of a free span, under the page lock.
+            let pages = unsafe { (*region.descriptor(start)).body.free.dirty as usize };
+            if pages < granules / 2 {
+                // Mostly fresh: better all of it is, and has huge pages.
+                return None;
+            }
+        }
         let end = start + region.len(start);
         let from = if align > 1 {
-            let address = region.base() + start * GRANULE;
-            start + (address.next_multiple_of(align * GRANULE) - address) / GRANULE
+            first_aligned(region, start, align)
         } else if dirty {
             // Of a span that is partly clean, the dirty part.
             // SAFETY: the bits of a free span are under the page lock, which is held.
