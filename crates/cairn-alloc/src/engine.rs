@@ -37,6 +37,12 @@ fn handed_out(block: *mut u8, class: usize) -> *mut u8 {
 /// Allocates `size` bytes; null if memory is short or `size` exceeds `isize::MAX`. errno is kept.
 #[cold]
 pub fn allocate_slow(size: usize) -> *mut u8 {
+    if mode::current() == Mode::Hardened {
+        let block = hardened::allocate_quick(size);
+        if !block.is_null() {
+            return block;
+        }
+    }
     let class = if size > SMALL_MAX { 0 } else { class::of_size(size) };
     allocate_request(class, Request::of_c(size, false))
 }
@@ -62,6 +68,9 @@ pub fn allocate_zeroed(size: usize) -> *mut u8 {
     let mut block = allocate_fast(size);
     if block.is_null() {
         block = allocate_slow(size);
+        if mode::current() == Mode::Hardened && hardened::is_zero(size) {
+            return block;
+        }
     }
     if !block.is_null() {
         // SAFETY: the block has at least `size` bytes.
@@ -166,9 +175,14 @@ pub unsafe fn free_slow(block: *mut u8) {
         return;
     }
     // SAFETY: the caller's contract.
-    if unsafe { modes::free(block, None) } {
-        return;
+    if !unsafe { modes::free(block, None) } {
+        free_default(block);
     }
+}
+
+/// Apart, so that a mode's free has no frame to set up.
+#[inline(never)]
+fn free_default(block: *mut u8) {
     let _errno = KeepErrno::new();
     let class = judge::class_of_live(block, Call::Free);
     // SAFETY: the caller's contract, and the class is the block's.

@@ -24,7 +24,8 @@ pub enum Call {
 }
 
 impl Call {
-    fn name(self) -> &'static str {
+    /// Its name in C.
+    pub fn name(self) -> &'static str {
         match self {
             Call::Free => "free",
             Call::Reallocate => "realloc",
@@ -125,12 +126,13 @@ pub fn foreign(call: Call, address: usize) -> ! {
     }))
 }
 
-fn with_thread(line: Line) -> Line {
+/// Says which thread it was.
+pub fn with_thread(line: Line) -> Line {
     line.text(" (thread ").number(os::thread_number()).text(")")
 }
 
 /// The last words: the line, where the program is, and SIGABRT.
-fn end(line: Line) -> ! {
+pub fn end(line: Line) -> ! {
     line.print();
     backtrace::print_last(1);
     // SAFETY: abort may be called at any time.

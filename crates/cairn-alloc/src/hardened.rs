@@ -21,6 +21,7 @@
 //!
 //! What it promises and what not, and what it costs: docs/safety.md.
 
+mod bytes;
 mod center;
 mod heap;
 mod judge;
@@ -37,7 +38,8 @@ use core::ptr;
 use cairn_core::lock::Lock;
 use cairn_core::os::KeepErrno;
 
-use crate::class::{self, CLASS_COUNT, block_size};
+use crate::class::{self, CLASS_COUNT, SMALL_MAX, block_size};
+use crate::fault::Call;
 use crate::mode::{self, Mode};
 use crate::modes::{Door, Request};
 use crate::records;
@@ -69,6 +71,20 @@ fn class_for(request: Request) -> usize {
     class::of_layout(with_seal, align)
 }
 
+/// The C door's shortest way: a block of `size` bytes, if the thread has one at hand; null if not.
+#[inline(always)]
+pub fn allocate_quick(size: usize) -> *mut u8 {
+    if size <= SMALL_MAX - SEAL
+        && let Some(heap) = heap::current()
+    {
+        let class = class::of_size(size + SEAL);
+        if let Some(block) = heap.pick(class) {
+            return hand_out(block, class, size);
+        }
+    }
+    ptr::null_mut()
+}
+
 /// A block, or null if memory is short. What it holds is zero, whether that was asked for or not (a large one only if it was).
 #[inline]
 pub fn allocate(request: Request) -> *mut u8 {
@@ -82,16 +98,19 @@ pub fn allocate(request: Request) -> *mut u8 {
     allocate_slow(class, request)
 }
 
+/// Whether a block that was just handed out for so many bytes reads as zero in any case.
+#[inline(always)]
+pub fn is_zero(size: usize) -> bool {
+    // A small one was looked at; from before it was freed there is nothing in it.
+    size <= SMALL_MAX - SEAL
+}
+
 /// Seals a free block, after a look at whether it is as it was left.
 #[inline(always)]
 fn hand_out(block: *mut u8, class: usize, size: usize) -> *mut u8 {
-    let capacity = seal::capacity(class);
     // SAFETY: the block is free and ours, of this class, which was chosen to hold the size and a seal.
-    unsafe {
-        if !seal::is_untouched(block, capacity) {
-            judge::write_after_free(block, class);
-        }
-        seal::close(block, capacity, size);
+    if !unsafe { seal::hand_out(block, seal::capacity(class), size) } {
+        judge::write_after_free(block, class);
     }
     block
 }
@@ -133,9 +152,9 @@ enum Found {
 
 /// Judges an address that the program hands to `call`. Ends the process if it lies in what is ours and is no live block.
 #[inline(always)]
-fn judge(address: *mut u8, call: &str) -> Found {
+fn judge(address: *mut u8, call: Call) -> Found {
     let Some(spot) = slab::locate(address.addr()) else {
-        return large::find(address).map_or(Found::Other, Found::Large);
+        return large::find(address, call).map_or(Found::Other, Found::Large);
     };
     match sealed(address, spot) {
         Some(size) => Found::Small(spot.class, size),
@@ -162,13 +181,12 @@ pub unsafe fn free(block: *mut u8, layout: Option<Layout>) -> bool {
     let Some(spot) = slab::locate(block.addr()) else {
         return free_large(block, layout);
     };
-    let Some(size) = sealed(block, spot) else { judge::no_live_block("free", block, spot) };
-    judge::layout(block, size, layout);
-    let (class, capacity) = (spot.class, seal::capacity(spot.class));
-    // SAFETY: the block was live, so nobody but its owner, who gives it up, has a right to it. What is behind the pattern is zero.
-    unsafe {
-        seal::clear(block, capacity.min((size + SEAL).next_multiple_of(SEAL)));
-        seal::mark_freed(block, capacity);
+    let class = spot.class;
+    // SAFETY: if a live block begins here, nobody but its owner, who gives it up, has a right to it.
+    let ended = vault::form(class).is_begin(spot.offset)
+        && unsafe { seal::end(block, seal::capacity(class), |size| judge::layout(block, size, layout)) };
+    if !ended {
+        judge::no_live_block(Call::Free, block, spot);
     }
     if !heap::current().is_some_and(|heap| heap.retain(class, block)) {
         retain_slow(class, block);
@@ -201,7 +219,7 @@ fn free_large(block: *mut u8, layout: Option<Layout>) -> bool {
 pub unsafe fn reallocate(block: *mut u8, old: Option<Layout>, request: Request) -> Option<*mut u8> {
     let size = request.size;
     let fits = block.addr().is_multiple_of(request.align);
-    let old_size = match judge(block, "realloc") {
+    let old_size = match judge(block, Call::Reallocate) {
         Found::Other => return None,
         Found::Small(class, old_size) => {
             judge::layout(block, old_size, old);
@@ -244,7 +262,7 @@ pub unsafe fn reallocate(block: *mut u8, old: Option<Layout>, request: Request) 
 /// As for [`free`]; not null.
 #[inline(never)]
 pub unsafe fn usable_size(block: *mut u8) -> Option<usize> {
-    match judge(block, "malloc_usable_size") {
+    match judge(block, Call::UsableSize) {
         Found::Small(_, size) => Some(size),
         Found::Large(large) => Some(large::usable_size(large)),
         Found::Other => None,

@@ -22,6 +22,7 @@ use cairn_core::os::{self, Guard};
 
 use crate::class::{GRANULE, SMALL_MAX};
 use crate::descriptor::{Body, HardLargeBody, Kind};
+use crate::fault::Call;
 use crate::hardened::vault::vault;
 use crate::hardened::{judge, quarantine, seal};
 use crate::pages::{self, Prefer};
@@ -264,20 +265,20 @@ fn make(size: usize, offset: usize, granules: usize, align: usize, zeroed: bool)
 
 /// The live block that begins at an address; None if no large block of the mode is near. Whatever else is wrong with the address ends the
 /// process with a message.
-pub fn find(address: *mut u8) -> Option<Block> {
+pub fn find(address: *mut u8, call: Call) -> Option<Block> {
     let block = Block::around(address.addr())?;
     if !quarantine::is_live(block) {
-        judge::large_freed(address, block.address(), block.body().size);
+        judge::large_freed(call, address, block.address(), block.body().size);
     }
     if block.address() != address {
-        judge::large_interior(address, block.address(), block.body().size);
+        judge::large_interior(call, address, block.address(), block.body().size);
     }
     Some(block)
 }
 
 /// Frees a block; false if it is none of ours. Whatever is wrong ends the process with a message.
 pub fn free(address: *mut u8, layout: Option<core::alloc::Layout>) -> bool {
-    let Some(block) = find(address) else { return false };
+    let Some(block) = find(address, Call::Free) else { return false };
     judge::layout(address, block.body().size, layout);
     retire(block);
     true
@@ -286,7 +287,7 @@ pub fn free(address: *mut u8, layout: Option<core::alloc::Layout>) -> bool {
 fn retire(block: Block) {
     let address = block.address();
     if !quarantine::leave_life(block) {
-        judge::large_freed(address, address, block.body().size);
+        judge::large_freed(Call::Free, address, address, block.body().size);
     }
     if let Some((first, bytes)) = block.changed_behind() {
         judge::large_overflow(address, block.body().size, first, bytes);

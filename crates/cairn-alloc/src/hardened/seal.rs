@@ -13,8 +13,7 @@
 //! Invariant: a hardened small block is live iff its seal says so. The program has no business in a free block, all of which is zero
 //! but the seal; so what it writes there is found when the block is handed out again.
 
-use core::ptr;
-
+use crate::hardened::bytes;
 use crate::hardened::vault::{form, vault};
 
 /// Bytes of a seal.
@@ -61,27 +60,45 @@ unsafe fn word(block: *mut u8, capacity: usize) -> *mut u64 {
     unsafe { block.add(capacity).cast() }
 }
 
-/// Seals a block that is handed out for `size` bytes.
+/// Writes the seal of a live block, and the pattern.
 ///
 /// # Safety
 /// The block is the caller's, has that capacity, which is no less than `size`, and the bytes from `size` to the seal are zero.
 #[inline(always)]
-pub unsafe fn close(block: *mut u8, capacity: usize, size: usize) {
+unsafe fn write(block: *mut u8, capacity: usize, size: usize, hash: u64) {
     // SAFETY: 8 bytes behind `size` end at the block's end at the latest. The seal comes second: it may cover the pattern.
     unsafe {
         block.add(size).cast::<u64>().write_unaligned(vault().pattern);
-        *word(block, capacity) = hash(block) ^ (((capacity - size) as u64) << SURE);
+        *word(block, capacity) = hash ^ (((capacity - size) as u64) << SURE);
     }
 }
 
-/// Marks a block as free.
+/// Seals a live block anew, for another size.
 ///
 /// # Safety
-/// The block is the caller's, has that capacity, and is zero before its seal.
+/// As for [`hand_out`], but for the seal.
 #[inline(always)]
-pub unsafe fn mark_freed(block: *mut u8, capacity: usize) {
+pub unsafe fn close(block: *mut u8, capacity: usize, size: usize) {
     // SAFETY: the caller's contract.
-    unsafe { *word(block, capacity) = hash(block) ^ FREED };
+    unsafe { write(block, capacity, size, hash(block)) }
+}
+
+/// Seals a free block that is handed out for `size` bytes; false, and nothing done, if it is not as it was left.
+///
+/// # Safety
+/// The block is the caller's and has that capacity, which is no less than `size`.
+#[inline(always)]
+pub unsafe fn hand_out(block: *mut u8, capacity: usize, size: usize) -> bool {
+    let hash = hash(block);
+    // SAFETY: the caller's contract.
+    unsafe {
+        let seal = *word(block, capacity);
+        let untouched = bytes::are_zero(block, capacity) && (seal == hash ^ FREED || seal == 0);
+        if untouched {
+            write(block, capacity, size, hash);
+        }
+        untouched
+    }
 }
 
 /// The bytes that were asked for, if the block is live and nothing behind them was changed.
@@ -91,34 +108,63 @@ pub unsafe fn mark_freed(block: *mut u8, capacity: usize) {
 #[inline(always)]
 pub unsafe fn open(block: *mut u8, capacity: usize) -> Option<usize> {
     // SAFETY: the caller's contract.
-    let told = unsafe { *word(block, capacity) } ^ hash(block);
+    unsafe { open_with(block, capacity, hash(block)) }
+}
+
+/// # Safety
+/// As for [`open`].
+#[inline(always)]
+unsafe fn open_with(block: *mut u8, capacity: usize, hash: u64) -> Option<usize> {
+    // SAFETY: the caller's contract.
+    let told = unsafe { *word(block, capacity) } ^ hash;
     let rest = (told >> SURE) as usize;
     if told << (64 - SURE) != 0 || rest > capacity {
         return None;
     }
     let size = capacity - rest;
-    // SAFETY: as in `close`.
+    // SAFETY: as in `write`.
     let pattern = unsafe { block.add(size).cast::<u64>().read_unaligned() } ^ vault().pattern;
     if rest < SEAL {
         // The lower `rest` bytes of the pattern are there.
         return (pattern & ((1 << (8 * rest)) - 1) == 0).then_some(size);
     }
-    // SAFETY: the bytes between the pattern and the seal.
-    (pattern == 0 && unsafe { is_zero(block.add(size + SEAL), rest - SEAL) }).then_some(size)
+    // SAFETY: the bytes between the pattern and the seal, and the pattern before them.
+    let rest_is_zero = rest == SEAL || unsafe { bytes::rest_is_zero(block, size + SEAL, capacity) };
+    (pattern == 0 && rest_is_zero).then_some(size)
+}
+
+/// Opens a block for good: clears it and marks it as free, if `accept` takes the bytes that were asked for. False, and nothing
+/// done, if it is not live, or something behind these bytes was changed.
+///
+/// # Safety
+/// A block of that capacity begins here. If it is live, it is the caller's.
+#[inline(always)]
+pub unsafe fn end(block: *mut u8, capacity: usize, accept: impl FnOnce(usize)) -> bool {
+    let hash = hash(block);
+    // SAFETY: the caller's contract. What is behind the pattern is zero.
+    unsafe {
+        let Some(size) = open_with(block, capacity, hash) else { return false };
+        accept(size);
+        let bytes = capacity + SEAL;
+        if bytes.is_multiple_of(16) {
+            bytes::clear(block, ((size + SEAL + 15) & !15).min(bytes));
+        } else {
+            bytes::clear_words(block, bytes);
+        }
+        *word(block, capacity) = hash ^ FREED;
+    }
+    true
 }
 
 /// Whether a free block is as it was left: zero, and its seal one of a free block.
 ///
 /// # Safety
 /// A block of that capacity begins here, and is the caller's.
-#[inline(always)]
 pub unsafe fn is_untouched(block: *mut u8, capacity: usize) -> bool {
-    // SAFETY: the caller's contract; blocks are aligned to 8.
+    // SAFETY: the caller's contract.
     unsafe {
         let seal = *word(block, capacity);
-        let words = core::slice::from_raw_parts(block.cast::<u64>(), capacity / 8);
-        let zero = words.iter().fold(0, |all, word| all | word) == 0;
-        zero & ((seal == 0) | (seal == hash(block) ^ FREED))
+        bytes::are_zero(block, capacity) && (seal == 0 || seal == hash(block) ^ FREED)
     }
 }
 
@@ -166,33 +212,4 @@ pub unsafe fn changed_behind(block: *mut u8, capacity: usize, size: usize) -> Op
 pub unsafe fn first_written(block: *mut u8, capacity: usize) -> Option<usize> {
     // SAFETY: the byte lies in the block.
     (0..capacity).find(|&at| unsafe { *block.add(at) } != 0)
-}
-
-/// # Safety
-/// So many bytes can be read.
-#[inline]
-unsafe fn is_zero(at: *const u8, bytes: usize) -> bool {
-    // SAFETY: the caller's contract.
-    unsafe { core::slice::from_raw_parts(at, bytes) }.iter().fold(0, |all, byte| all | byte) == 0
-}
-
-/// Clears bytes before a seal.
-///
-/// # Safety
-/// They are the caller's, `bytes` is a multiple of 8 and the address too.
-#[inline(always)]
-pub unsafe fn clear(block: *mut u8, bytes: usize) {
-    /// Up to here a loop is quicker than a call.
-    const LOOP_MAX: usize = 256;
-    // SAFETY: the caller's contract.
-    unsafe {
-        if bytes <= LOOP_MAX {
-            for word in 0..bytes / 8 {
-                // Volatile, or the compiler makes it the call again.
-                block.cast::<u64>().add(word).write_volatile(0);
-            }
-        } else {
-            ptr::write_bytes(block, 0, bytes);
-        }
-    }
 }
