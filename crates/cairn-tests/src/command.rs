@@ -65,9 +65,18 @@ fn tail(text: &str) -> &str {
 /// # Panics
 /// If it can't be started, or has not ended within `limit`: then its whole group is killed.
 #[track_caller]
+pub fn run(command: &mut Command, limit: Duration) -> Finished {
+    try_run(command, limit).unwrap_or_else(|words| panic!("{words}"))
+}
+
+/// Like [`run`]; what was said by a command that did not end in time is the error.
+///
+/// # Panics
+/// If it can't be started.
+#[track_caller]
 // It is waited for: `wait4` below also tells what the child used, which the standard library doesn't.
 #[allow(clippy::zombie_processes)]
-pub fn run(command: &mut Command, limit: Duration) -> Finished {
+pub fn try_run(command: &mut Command, limit: Duration) -> Result<Finished, String> {
     let line = format!("{command:?}");
     let (mut out, mut err) = (anonymous_file(), anonymous_file());
     command
@@ -78,14 +87,15 @@ pub fn run(command: &mut Command, limit: Duration) -> Finished {
     let waited = wait(child.id() as libc::pid_t, limit);
     let (stdout, stderr) = (content(&mut out), content(&mut err));
     let Some((status, usage)) = waited else {
-        panic!(
+        return Err(format!(
             "HANG: {line}\ndid not end within {} s and was killed\nstdout:\n{}\nstderr:\n{}",
             limit.as_secs(),
             tail(&String::from_utf8_lossy(&stdout)),
             tail(&String::from_utf8_lossy(&stderr))
-        );
+        ));
     };
-    Finished { line, status, stdout, stderr, minor_faults: usage.ru_minflt, rss_peak_kib: usage.ru_maxrss }
+    let (minor_faults, rss_peak_kib) = (usage.ru_minflt, usage.ru_maxrss);
+    Ok(Finished { line, status, stdout, stderr, minor_faults, rss_peak_kib })
 }
 
 /// Waits for a child that leads its group; `None` if it had to be killed.

@@ -26,6 +26,7 @@ pub mod disassemble;
 pub mod elf;
 pub mod ladder;
 pub mod library;
+pub mod mutants;
 pub mod overcommit;
 pub mod programs;
 pub mod refusal;
