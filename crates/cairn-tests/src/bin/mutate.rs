@@ -230,7 +230,7 @@ fn judge(stage: &Stage, output: &str) -> Fate {
     }
     let failed = output.lines().find(|line| line.starts_with("test ") && line.ends_with("FAILED"));
     let words = failed.or_else(|| line("signal:")).or_else(|| line("error: test failed")).unwrap_or("?");
-    let message = line("cairn: ").or_else(|| line("cairn_")).unwrap_or("");
+    let message = output.lines().find(|line| line.starts_with("cairn: ")).unwrap_or("");
     let words = format!("{}: {} {message}", stage.name, words.trim_end_matches(" ... FAILED"));
     Fate::Caught(words.chars().take(160).collect())
 }
