@@ -117,7 +117,10 @@ pub fn foreign(call: Call, address: usize) -> ! {
             .text(" or free of a wild pointer: no block is there, what was has been freed before"),
         (Kind::Free, _) => plain().text(", where no block is: what was has been freed before"),
         (Kind::Records, _) => plain().text(", which belongs to Cairn's own records"),
-        (Kind::Large, _) if begin < address => plain()
+        (Kind::Large, _) if begin == address => {
+            plain().text(" with a wrong size: it is a large block, and was freed as a small one")
+        }
+        (Kind::Large, _) => plain()
             .text(", inside a large block: ")
             .number(address - begin)
             .text(" bytes behind its begin at ")

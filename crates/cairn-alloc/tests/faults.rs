@@ -1,0 +1,103 @@
+//! Claim: the Rust door names a block freed twice at once and a wrong `Layout` at the latest when the bin is flushed, and ends the process.
+//!
+//! Each fault is committed in a child, this same test program started with the fault's name in its environment.
+
+#![allow(clippy::undocumented_unsafe_blocks)] // each child commits a fault on purpose
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
+use cairn_alloc::{Cairn, engine};
+
+#[global_allocator]
+static HEAP: Cairn = Cairn;
+
+const FAULT: &str = "CAIRN_TEST_FAULT";
+
+fn layout(size: usize, align: usize) -> Layout {
+    Layout::from_size_align(size, align).unwrap()
+}
+
+/// Runs `commit` in a child and expects it to end by SIGABRT with `words` in its first line.
+#[track_caller]
+fn is_named(test: &str, words: &[&str], commit: impl FnOnce()) {
+    if std::env::var_os(FAULT).is_some() {
+        commit();
+        return;
+    }
+    let me = std::env::current_exe().unwrap();
+    let child = Command::new(me)
+        .args(["--exact", test, "--nocapture"])
+        .env(FAULT, test)
+        .output()
+        .expect("a child starts");
+    let message = String::from_utf8_lossy(&child.stderr);
+    let line = message.lines().find(|line| line.starts_with("cairn: ")).unwrap_or_default();
+    assert_eq!(child.status.signal(), Some(6), "{message}");
+    for word in words {
+        assert!(line.contains(word), "no {word:?} in {message:?}");
+    }
+}
+
+#[test]
+fn freed_twice() {
+    is_named("freed_twice", &["double free", "24 bytes, class 3"], || unsafe {
+        let block = Cairn.alloc(layout(24, 8));
+        Cairn.dealloc(block, layout(24, 8));
+        Cairn.dealloc(block, layout(24, 8));
+    });
+}
+
+#[test]
+fn freed_twice_in_the_least_class() {
+    is_named("freed_twice_in_the_least_class", &["double free", "8 bytes, class 1"], || unsafe {
+        let blocks = [(); 3].map(|()| Cairn.alloc(layout(8, 8)));
+        for block in blocks {
+            block.cast::<u64>().write(7);
+            Cairn.dealloc(block, layout(8, 8));
+        }
+        Cairn.dealloc(blocks[0], layout(8, 8));
+    });
+}
+
+#[test]
+fn freed_twice_and_the_page_is_gone() {
+    is_named("freed_twice_and_the_page_is_gone", &["double free", "block of 40 bytes"], || unsafe {
+        let blocks: Vec<_> = (0..20_000).map(|_| Cairn.alloc(layout(40, 8))).collect();
+        for (i, block) in blocks.iter().enumerate() {
+            if i % 400 != 0 {
+                Cairn.dealloc(*block, layout(40, 8));
+            }
+        }
+        engine::trim(0);
+        Cairn.dealloc(blocks[10_001], layout(40, 8));
+        engine::trim(0);
+    });
+}
+
+#[test]
+fn freed_as_larger() {
+    is_named("freed_as_larger", &["wrong size", "block of 24 bytes", "block of 40 bytes"], || unsafe {
+        let block = Cairn.alloc(layout(24, 8));
+        Cairn.dealloc(block, layout(40, 8));
+        engine::trim(0);
+    });
+}
+
+#[test]
+fn freed_as_large() {
+    is_named("freed_as_large", &["wrong size", "block of 24 bytes", "large block"], || unsafe {
+        let block = Cairn.alloc(layout(24, 8));
+        Cairn.dealloc(block, layout(1 << 20, 8));
+    });
+}
+
+#[test]
+fn a_large_block_freed_as_small() {
+    is_named("a_large_block_freed_as_small", &["large block"], || unsafe {
+        let block = Cairn.alloc(layout(1 << 20, 8));
+        Cairn.dealloc(block, layout(32, 8));
+        engine::trim(0);
+    });
+}
