@@ -4,11 +4,10 @@
 
 use core::alloc::Layout;
 
-use cairn_core::os::KeepErrno;
-
 use crate::bin::Bin;
 use crate::class::{self, SMALL_MAX, SOME_AT_16, block_size};
 use crate::fault::Call;
+use crate::inside::Inside;
 use crate::mode::{self, Mode};
 use crate::modes::{Door, Request};
 use crate::statistics::Statistics;
@@ -124,7 +123,7 @@ pub(crate) fn allocate_request(class: usize, request: Request) -> *mut u8 {
     if let Some(block) = modes::allocate(request) {
         return block;
     }
-    let _errno = KeepErrno::new();
+    let _inside = Inside::enter();
     insist(request.size, || match class {
         0 => {
             thread::rest::look_at_clock(false);
@@ -183,7 +182,7 @@ pub unsafe fn free_slow(block: *mut u8) {
 /// Apart, so that a mode's free has no frame to set up.
 #[inline(never)]
 fn free_default(block: *mut u8) {
-    let _errno = KeepErrno::new();
+    let _inside = Inside::enter();
     let class = judge::class_of_live(block, Call::Free);
     // SAFETY: the caller's contract, and the class is the block's.
     unsafe { free_judged(class, block) };
@@ -203,7 +202,7 @@ pub unsafe fn free_sized_slow(block: *mut u8, size: usize, align: usize) {
     if unsafe { modes::free(block, Layout::from_size_align(size, align).ok()) } {
         return;
     }
-    let _errno = KeepErrno::new();
+    let _inside = Inside::enter();
     let class = judge::class_of_live(block, Call::Free);
     judge::size_given(block, class, size, align);
     // SAFETY: the caller's contract, and the class is the block's.
@@ -234,7 +233,7 @@ pub(crate) unsafe fn free_layout_slow(block: *mut u8, layout: Layout) {
     if unsafe { modes::free(block, Some(layout)) } {
         return;
     }
-    let _errno = KeepErrno::new();
+    let _inside = Inside::enter();
     let class = class::of_layout(layout.size(), layout.align());
     let real = judge::class_of_live(block, Call::Free);
     if real != class {
@@ -258,7 +257,7 @@ pub unsafe fn reallocate(block: *mut u8, size: usize) -> *mut u8 {
     thread::rest::look_at_clock(false);
     let old = if class == 0 {
         if size > SMALL_MAX {
-            let _errno = KeepErrno::new();
+            let _inside = Inside::enter();
             // SAFETY: the caller's contract; a failed attempt leaves the block as it was.
             return insist(size, || unsafe { large::reallocate(block, size) });
         }
@@ -315,7 +314,7 @@ pub unsafe fn usable_size(block: *mut u8) -> usize {
 /// Gives free pages back to the kernel at once, except for `keep` bytes; true if any were given. The bins of other
 /// threads stay as they are.
 pub fn trim(keep: usize) -> bool {
-    let _errno = KeepErrno::new();
+    let _inside = Inside::enter();
     thread::flush_own();
     let holes = center::trim() + if mode::current() == Mode::Hardened { hardened::trim() } else { 0 };
     let spans = pages::purge_all(keep);
@@ -331,13 +330,13 @@ pub fn statistics() -> Statistics {
 
 /// Like [`statistics`], into a record that the caller has: it is some 5 KB large.
 pub fn statistics_into(into: &mut Statistics) {
-    let _errno = KeepErrno::new();
+    let _inside = Inside::enter();
     census::take(into);
 }
 
 /// Gives back what has been free for long: a thread that calls this ten times a second keeps an idle process lean. Other threads
 /// can allocate in between.
 pub fn purge_step() {
-    let _errno = KeepErrno::new();
+    let _inside = Inside::enter();
     thread::rest::give_back(100);
 }

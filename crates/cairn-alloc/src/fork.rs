@@ -4,14 +4,16 @@
 //! half changed; afterwards both sides let go. In the child only the forking thread exists: what the others had in
 //! their bins goes back to the centers ("the child owns what its dead threads owned"). Bins are consistent at every
 //! instruction (see `Bin::push`), and the transfer stacks by design; a thread that was just carrying a batch between two of
-//! them takes it with it, so a child can lose at most one batch per thread that was in a miss at that moment, and the one
-//! chunk of 2 MiB that may just have been out to be filled (pages/huge.rs).
+//! them takes it with it, so a child can lose at most one batch per thread that was in a miss at that moment.
+//! The chunk of 2 MiB that may just have been out to be filled (pages/huge.rs) comes back.
+//!
+//! A fork in a signal handler, and handlers of the fork that allocate: see inside.rs.
 
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use cairn_core::lock::Lock;
 
-use crate::{center, guarded, hardened, pages, records, thread};
+use crate::{center, guarded, hardened, inside, pages, records, thread};
 
 /// Registers the handlers, once. Under the birth lock.
 pub fn register() {
@@ -31,18 +33,39 @@ fn locks() -> impl DoubleEndedIterator<Item = &'static Lock> {
     core::iter::once(thread::lock()).chain(center::locks()).chain(hardened::locks()).chain(inner)
 }
 
-unsafe extern "C" fn before() {
+/// Takes all locks. The thread has none.
+pub fn lock_all() {
     locks().for_each(Lock::lock);
 }
 
-unsafe extern "C" fn after_in_parent() {
-    // SAFETY: `before` took them all, in this thread.
+/// Lets go of all locks.
+///
+/// # Safety
+/// The thread has them all, by [`lock_all`].
+pub unsafe fn unlock_all() {
+    // SAFETY: the caller's contract.
     locks().rev().for_each(|lock| unsafe { lock.unlock() });
 }
 
+unsafe extern "C" fn before() {
+    inside::before_fork();
+}
+
+unsafe extern "C" fn after_in_parent() {
+    // SAFETY: `before` ran; this is called only if it took all locks, in this thread.
+    unsafe { inside::after_fork(|| unlock_all()) };
+}
+
 unsafe extern "C" fn after_in_child() {
-    // SAFETY: `before` took them all, nobody else exists, and under the locks everything is whole.
+    // SAFETY: `before` ran; this is called only if it took all locks. Nobody else exists, and under the locks everything is whole.
+    unsafe { inside::after_fork(bury) };
+}
+
+/// Makes the child's heap its own.
+fn bury() {
+    // SAFETY: as the caller says.
     locks().rev().for_each(|lock| unsafe { lock.reset() });
+    pages::bury();
     thread::bury_the_dead();
     hardened::bury_the_dead();
 }

@@ -12,10 +12,9 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 
-use cairn_core::os::KeepErrno;
-
 use crate::class::{self, GRANULE};
 use crate::fault::Call;
+use crate::inside::Inside;
 use crate::modes::{self, Door, Request};
 use crate::{engine, large, thread};
 
@@ -101,7 +100,7 @@ pub(crate) unsafe fn reallocate(block: *mut u8, old: Layout, new: Layout) -> *mu
     // SAFETY: of class 0 in both layouts: a large block that stays one. The rest is the caller's contract.
     unsafe {
         if old_class == 0 && new_class == 0 && may_resize_large(block, new) {
-            let _errno = KeepErrno::new();
+            let _inside = Inside::enter();
             return large::reallocate(block, new.size());
         }
         move_to(block, old, new)

@@ -36,10 +36,10 @@ use core::alloc::Layout;
 use core::ptr;
 
 use cairn_core::lock::Lock;
-use cairn_core::os::KeepErrno;
 
 use crate::class::{self, CLASS_COUNT, SMALL_MAX, block_size};
 use crate::fault::Call;
+use crate::inside::Inside;
 use crate::mode::{self, Mode};
 use crate::modes::{Door, Request};
 use crate::records;
@@ -118,7 +118,7 @@ fn hand_out(block: *mut u8, class: usize, size: usize) -> *mut u8 {
 #[cold]
 #[inline(never)]
 fn allocate_slow(class: usize, request: Request) -> *mut u8 {
-    let _errno = KeepErrno::new();
+    let _inside = Inside::enter();
     let attempt = || match (class, heap::current_or_new()) {
         (0, _) => large::allocate(request.size, request.align, request.zeroed),
         (class, Some(heap)) => heap.fetch(class),
@@ -197,7 +197,7 @@ pub unsafe fn free(block: *mut u8, layout: Option<Layout>) -> bool {
 #[cold]
 #[inline(never)]
 fn retain_slow(class: usize, block: *mut u8) {
-    let _errno = KeepErrno::new();
+    let _inside = Inside::enter();
     match heap::current_or_new() {
         Some(heap) => heap.retain_slow(class, block),
         None => center::of(class).put(class, &[block], |block| judge::double_free(block, class)),
@@ -207,7 +207,7 @@ fn retain_slow(class: usize, block: *mut u8) {
 #[cold]
 #[inline(never)]
 fn free_large(block: *mut u8, layout: Option<Layout>) -> bool {
-    let _errno = KeepErrno::new();
+    let _inside = Inside::enter();
     large::free(block, layout)
 }
 
@@ -237,7 +237,7 @@ pub unsafe fn reallocate(block: *mut u8, old: Option<Layout>, request: Request) 
         }
         Found::Large(large) => {
             judge::layout(block, large::usable_size(large), old);
-            let _errno = KeepErrno::new();
+            let _inside = Inside::enter();
             if fits && large::resize(large, size) {
                 return Some(block);
             }

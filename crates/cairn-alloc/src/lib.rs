@@ -18,6 +18,7 @@
 //! | `pages`, `decay` | the page heap: free spans, and when their pages go back to the kernel |
 //! | `records` | memory for all of the above |
 //! | `region`, `descriptor` | address space, and what is known of each granule |
+//! | `fork`, `inside` | what a fork finds, and what it leaves to its child |
 //! | [`class`] | the size classes |
 #![no_std]
 
@@ -39,6 +40,7 @@ mod fork;
 mod global;
 mod guarded;
 mod hardened;
+mod inside;
 mod judge;
 mod key;
 mod large;

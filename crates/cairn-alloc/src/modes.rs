@@ -9,8 +9,7 @@
 
 use core::alloc::Layout;
 
-use cairn_core::os::KeepErrno;
-
+use crate::inside::Inside;
 use crate::mode::{self, Mode};
 use crate::{guarded, hardened};
 
@@ -66,7 +65,7 @@ pub fn allocate(request: Request) -> Option<*mut u8> {
 #[cold]
 #[inline(never)]
 fn allocate_cold(request: Request) -> Option<*mut u8> {
-    let _errno = KeepErrno::new();
+    let _inside = Inside::enter();
     match mode::current() {
         Mode::Debug => guarded::allocate(request),
         Mode::Sampled => guarded::allocate_sampled(request),
@@ -103,7 +102,7 @@ pub unsafe fn free(block: *mut u8, layout: Option<Layout>) -> bool {
 #[cold]
 #[inline(never)]
 unsafe fn free_cold(block: *mut u8, layout: Option<Layout>) -> bool {
-    let _errno = KeepErrno::new();
+    let _inside = Inside::enter();
     guarded::free(block, layout)
 }
 
@@ -129,7 +128,7 @@ pub unsafe fn reallocate(block: *mut u8, old: Option<Layout>, request: Request) 
 #[cold]
 #[inline(never)]
 unsafe fn reallocate_cold(block: *mut u8, old: Option<Layout>, request: Request) -> Option<*mut u8> {
-    let _errno = KeepErrno::new();
+    let _inside = Inside::enter();
     // SAFETY: the caller's contract.
     unsafe { guarded::reallocate(block, old, request) }
 }

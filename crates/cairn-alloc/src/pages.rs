@@ -190,6 +190,11 @@ pub fn shrink(place: Place, granules: usize, used: usize) {
     });
 }
 
+/// In the child of a fork: what a thread that is no more was about to bring back.
+pub fn bury() {
+    locked(State::recover_chunk);
+}
+
 /// Whether huge pages are worth a try now.
 pub fn wants_huge() -> bool {
     locked(|state| state.wants_huge())

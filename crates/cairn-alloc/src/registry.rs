@@ -57,6 +57,11 @@ impl<H> Listing<H> {
         self.taken.compare_exchange(false, true, ord!("heap-take", Acquire), Ordering::Relaxed).is_ok()
     }
 
+    /// Whether somebody has the heap, or died with it. Under the lock of births.
+    pub fn is_taken(&self) -> bool {
+        self.taken.load(Ordering::Relaxed)
+    }
+
     /// The owner leaves the heap to whoever takes it next.
     pub fn leave(&self) {
         self.taken.store(false, ord!("heap-leave", Release));

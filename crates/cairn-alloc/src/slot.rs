@@ -1,14 +1,14 @@
-//! The thread's slot: two words of static thread-local storage.
+//! The thread's slot: three words of static thread-local storage.
 //!
 //! Word 0 is the distance in bytes from [`NOBODY`](crate::thread::NOBODY), the set of bins that is empty and full
 //! at once, to the bins of this thread. The loader makes it zero, so a thread that was never heard of has bins from its
 //! first instruction on, and the fast path needs no test for it. Word 1 is the thread's [`State`]; in hardened mode, where word 0
-//! stays 0, it leads to the thread's heap (hardened/heap.rs).
+//! stays 0, it leads to the thread's heap (hardened/heap.rs). Word 2 tells whether the thread is inside the engine (inside.rs).
 //!
 //! Stable Rust's `thread_local!` calls `__tls_get_addr` in a shared object, which is slow and may allocate. So the slot is
 //! declared and read in assembly, in the initial-exec model ("ELF Handling For Thread-Local Storage", Drepper).
 //! The symbol's name carries the crate's version, so that two versions in one program don't share it.
-//! The portable twin keeps the words in two pthread keys; Miri uses it, and any build with `--cfg cairn_portable`.
+//! The portable twin keeps the words in pthread keys; Miri uses it, and any build with `--cfg cairn_portable`.
 
 /// Where a thread stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,14 +60,14 @@ pub fn bins_from(nobody: usize) -> usize {
 
 /// This thread's state.
 pub fn state() -> State {
-    State::from_word(imp::state_word())
+    State::from_word(imp::read::<8>())
 }
 
 /// The address of this thread's heap in hardened mode; 0 if it has none. It stands in the second word, in place of
 /// [`State::Known`].
 #[inline(always)]
 pub fn heap_word() -> usize {
-    let word = imp::state_word();
+    let word = imp::read::<8>();
     if word > 2 && word.is_multiple_of(2) { word } else { 0 }
 }
 
@@ -76,7 +76,19 @@ pub fn set_heap(address: usize) {
     imp::write::<8>(address);
 }
 
-/// Changes both words.
+/// The word of inside.rs.
+#[inline]
+pub fn inside() -> usize {
+    imp::read::<16>()
+}
+
+/// Changes the word of inside.rs.
+#[inline]
+pub fn set_inside(word: usize) {
+    imp::write::<16>(word);
+}
+
+/// Changes the distance and the state.
 pub fn set(distance: usize, state: State) {
     imp::write::<8>(state.to_word());
     imp::write::<0>(distance);
@@ -93,10 +105,10 @@ core::arch::global_asm!(
     concat!(".globl cairn_slot_", env!("CARGO_PKG_VERSION")),
     concat!(".hidden cairn_slot_", env!("CARGO_PKG_VERSION")),
     concat!(".type cairn_slot_", env!("CARGO_PKG_VERSION"), ", @tls_object"),
-    concat!(".size cairn_slot_", env!("CARGO_PKG_VERSION"), ", 16"),
+    concat!(".size cairn_slot_", env!("CARGO_PKG_VERSION"), ", 24"),
     ".p2align 3",
     concat!("cairn_slot_", env!("CARGO_PKG_VERSION"), ":"),
-    ".zero 16",
+    ".zero 24",
     ".popsection",
 );
 
@@ -120,15 +132,16 @@ mod imp {
     }
 
     #[inline(always)]
-    pub fn state_word() -> usize {
+    pub fn read<const OFFSET: usize>() -> usize {
         let value;
         // SAFETY: as in `add_distance`.
         unsafe {
             asm!(
                 concat!("mov {at}, qword ptr [rip + cairn_slot_", env!("CARGO_PKG_VERSION"), "@GOTTPOFF]"),
-                "mov {value}, qword ptr fs:[{at} + 8]",
+                "mov {value}, qword ptr fs:[{at} + {offset}]",
                 at = out(reg) _,
                 value = lateout(reg) value,
+                offset = const OFFSET,
                 options(pure, readonly, nostack, preserves_flags),
             );
         }
@@ -160,12 +173,7 @@ mod imp {
     }
 
     #[inline(always)]
-    pub fn state_word() -> usize {
-        read::<8>()
-    }
-
-    #[inline(always)]
-    fn read<const OFFSET: usize>() -> usize {
+    pub fn read<const OFFSET: usize>() -> usize {
         let value;
         // SAFETY: reads a word of this thread's own static storage, which exists as long as the thread.
         unsafe {
@@ -211,19 +219,14 @@ mod imp {
 mod imp {
     use crate::key::Key;
 
-    static KEYS: [Key; 2] = [const { Key::new() }; 2];
+    static KEYS: [Key; 3] = [const { Key::new() }; 3];
 
     #[inline]
     pub fn add_distance(to: usize) -> usize {
         to.wrapping_add(read::<0>())
     }
 
-    #[inline(always)]
-    pub fn state_word() -> usize {
-        read::<8>()
-    }
-
-    fn read<const OFFSET: usize>() -> usize {
+    pub fn read<const OFFSET: usize>() -> usize {
         // SAFETY: the key was made by `write`.
         KEYS[OFFSET / 8].get().map_or(0, |key| unsafe { libc::pthread_getspecific(key) }.addr())
     }

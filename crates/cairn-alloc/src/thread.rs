@@ -32,6 +32,7 @@ use crate::center;
 use crate::class::{
     self, CLASS_COUNT, Code, ENTRIES, Entries, Entry, SHAPES, TWICE_CLASSES_AT_16, TwiceClassesAt16,
 };
+use crate::inside::Inside;
 use crate::key::Key;
 use crate::registry::{Listing, Registered, Registry};
 use crate::slot::{self, State};
@@ -69,6 +70,8 @@ pub struct Heap {
     growths: AtomicUsize,
     /// Whether it calls seldom.
     rest: Rest,
+    /// Who took it last (`pthread_self`). Under the birth lock.
+    owner: AtomicUsize,
     listing: Listing<Heap>,
 }
 
@@ -395,10 +398,8 @@ fn birth() -> Option<&'static Heap> {
         let _held = BIRTH.hold();
         fork::register();
         // Asked again under the lock: see `end_bins`.
-        let heap = if mode::has_bins() { REGISTRY.take_left().or_else(make_heap) } else { None };
-        count::atomic(Place::Threads, &THREADS);
-        THREADS.fetch_add(usize::from(heap.is_some()), Relaxed);
-        heap
+        let any = || left_heap().or_else(stranded_heap).or_else(make_heap);
+        mode::has_bins().then(any).flatten().inspect(|heap| heap.owner.store(me(), Relaxed))
     };
     let known = heap.and_then(|heap| {
         let key = exit_key()?;
@@ -421,6 +422,30 @@ fn birth() -> Option<&'static Heap> {
     known
 }
 
+/// A heap that a thread has left.
+fn left_heap() -> Option<&'static Heap> {
+    REGISTRY.take_left().inspect(|_| count_thread())
+}
+
+/// A heap whose thread died without leaving it: it had been born so late, in the last round of the destructors of
+/// thread-specific data, that ours didn't run any more. How do we know? It had the number of this thread, which no two living
+/// threads have. So such heaps are at most as many as there ever were threads at a time. It is counted already.
+fn stranded_heap() -> Option<&'static Heap> {
+    // No order is needed: what that thread did happened before its end, and that before the reuse of its number.
+    REGISTRY.all().find(|heap| heap.listing.is_taken() && heap.owner.load(Relaxed) == me())
+}
+
+/// The number of this thread.
+pub fn me() -> usize {
+    // SAFETY: no preconditions.
+    unsafe { libc::pthread_self() as usize }
+}
+
+fn count_thread() {
+    count::atomic(Place::Threads, &THREADS);
+    THREADS.fetch_add(1, Relaxed);
+}
+
 /// A new heap, in the registry. Under the birth lock.
 fn make_heap() -> Option<&'static Heap> {
     let memory: *mut Heap = records::take_forever(size_of::<Heap>()).cast();
@@ -436,6 +461,7 @@ fn make_heap() -> Option<&'static Heap> {
         }
         (&raw mut (*memory).listing).write(Listing::taken());
     }
+    count_thread();
     memory.expose_provenance();
     // SAFETY: initialized above (what was not written reads as zero, which is a valid count), records of this kind are never
     // given back, and births come one at a time.
@@ -455,6 +481,7 @@ fn exit_key() -> Option<libc::pthread_key_t> {
 
 /// The thread ends. Its bins go to the centers; what it frees or allocates after this goes there directly.
 extern "C" fn on_exit(heap: *mut libc::c_void) {
+    let _inside = Inside::enter();
     slot::set(0, State::Gone);
     // SAFETY: the value is what `birth` set: a heap of the registry, and this thread was its owner.
     leave(unsafe { &*heap.cast::<Heap>() });

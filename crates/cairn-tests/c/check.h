@@ -31,6 +31,13 @@
         }                                                                                        \
     } while (0)
 
+/* The audit of the whole heap, if the library has one: 0 if every invariant holds. */
+extern int cairn_check(void) __attribute__((weak));
+#define AUDIT(where)                                                                             \
+    do {                                                                                         \
+        if (cairn_check) CHECK(cairn_check() == 0, "the audit %s found a violation", where);     \
+    } while (0)
+
 /* Hides a value from the optimiser. */
 static inline __attribute__((unused)) size_t opaque(size_t value) {
     __asm__ volatile("" : "+r"(value));

@@ -3,6 +3,7 @@
 
 use crate::command::{self, Finished};
 use crate::{compile, library};
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -27,4 +28,47 @@ pub fn passes(source: &str, args: &[&str]) -> Option<Finished> {
     let finished = command::run(&mut preloaded(&program, args), Duration::from_secs(90));
     finished.expect_success();
     Some(finished)
+}
+
+/// How much of a long test is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Counts {
+    /// With `CAIRN_TEST_FULL=1`.
+    pub full: usize,
+    /// Without, in the default mode.
+    pub usual: usize,
+    /// Without, in each other mode.
+    pub brief: usize,
+}
+
+/// The modes of the library that programs run in.
+const MODES: &[&str] = &["default", "hardened"];
+
+/// Like [`passes`], in each mode, with the count of this run in place of the argument `N`. What the program prints is shown,
+/// past the capture of the test harness if the count is the full one.
+#[track_caller]
+pub fn passes_in_every_mode(source: &str, args: &[&str], counts: Counts) {
+    let Some(program) = compile::program(source, &[]) else { return };
+    let full = std::env::var_os("CAIRN_TEST_FULL").is_some_and(|value| value == "1");
+    for &mode in MODES {
+        let count = match mode {
+            _ if full => counts.full,
+            "default" => counts.usual,
+            _ => counts.brief,
+        }
+        .to_string();
+        let args: Vec<&str> = args.iter().map(|&arg| if arg == "N" { &count } else { arg }).collect();
+        let mut command = preloaded(&program, &args);
+        if mode != "default" {
+            command.env("CAIRN_MODE", mode);
+        }
+        let limit = Duration::from_secs(if full { 3600 } else { 120 });
+        let finished = command::run(&mut command, limit);
+        let words = format!("{source} {}, mode {mode}:\n{}", args.join(" "), finished.expect_success().out());
+        if full {
+            let _ = std::io::stderr().write_all(words.as_bytes());
+        } else {
+            print!("{words}");
+        }
+    }
 }

@@ -22,8 +22,9 @@ use crate::class::{CLASS_COUNT, SHAPES};
 use crate::hardened::center;
 use crate::hardened::random::Stream;
 use crate::hardened::{judge, seal};
+use crate::inside::Inside;
 use crate::slot::{self, State};
-use crate::{fork, pages, records};
+use crate::{fork, pages, records, thread};
 
 type Slot = *mut u8;
 
@@ -58,6 +59,8 @@ pub struct Heap {
     trips: Cell<usize>,
     /// Whether a thread lives in it.
     taken: AtomicBool,
+    /// Who took it last (`pthread_self`). Under the birth lock.
+    owner: AtomicUsize,
     /// The next one in the registry.
     next: AtomicPtr<Heap>,
 }
@@ -338,10 +341,12 @@ fn birth() -> Option<&'static Heap> {
     let heap = {
         let _held = BIRTH.hold();
         fork::register();
-        free_heap().or_else(make_heap)
+        free_heap()
+            .or_else(stranded_heap)
+            .or_else(make_heap)
+            .inspect(|heap| heap.owner.store(thread::me(), Relaxed))
     };
     let known = heap.and_then(|heap| {
-        THREADS.fetch_add(1, Relaxed);
         let key = exit_key()?;
         // SAFETY: the key exists; the value is only ever compared with null.
         (unsafe { libc::pthread_setspecific(key, ptr::from_ref(heap).cast()) } == 0).then_some(heap)
@@ -362,7 +367,14 @@ fn birth() -> Option<&'static Heap> {
 }
 
 fn free_heap() -> Option<&'static Heap> {
-    heaps().find(|heap| heap.taken.compare_exchange(false, true, Acquire, Relaxed).is_ok())
+    let heap = heaps().find(|heap| heap.taken.compare_exchange(false, true, Acquire, Relaxed).is_ok());
+    THREADS.fetch_add(usize::from(heap.is_some()), Relaxed);
+    heap
+}
+
+/// A heap whose thread died without leaving it, as in the default engine (thread.rs): it is counted already.
+fn stranded_heap() -> Option<&'static Heap> {
+    heaps().find(|heap| heap.taken.load(Relaxed) && heap.owner.load(Relaxed) == thread::me())
 }
 
 /// A new heap, in the registry. Under the birth lock.
@@ -375,6 +387,7 @@ fn make_heap() -> Option<&'static Heap> {
     heap.next.store(REGISTRY.load(Relaxed), Relaxed);
     // Release: whoever walks the registry sees the heap as written.
     REGISTRY.store(memory, Release);
+    THREADS.fetch_add(1, Relaxed);
     Some(heap)
 }
 
@@ -406,6 +419,7 @@ fn exit_key() -> Option<libc::pthread_key_t> {
 
 /// The thread ends: what it holds goes to the slabs, and so does what it frees after this.
 extern "C" fn on_exit(heap: *mut libc::c_void) {
+    let _inside = Inside::enter();
     slot::set(0, State::Gone);
     // SAFETY: the value is what `birth` set: a heap of the registry, and this thread was its owner.
     leave(unsafe { &*heap.cast::<Heap>() });

@@ -42,30 +42,30 @@ pub struct Huge {
     pause: usize,
     /// Quick fillings since the last slow one.
     streak: u32,
-    /// A chunk is being filled. (In the child of a fork that came in between it stays so: the child uses small pages.)
-    filling: bool,
+    /// The first granule of the chunk that is being filled.
+    filling: Option<usize>,
 }
 
 impl Huge {
     /// Before the first chunk.
     pub const fn new() -> Self {
-        Huge { from: FROM, pause: PAUSE_MIN, streak: 0, filling: false }
+        Huge { from: FROM, pause: PAUSE_MIN, streak: 0, filling: None }
     }
 
     /// Whether to fill a chunk now, with so many granules in use.
     #[inline]
     pub fn wants(&self, in_use: usize) -> bool {
-        in_use >= self.from && !self.filling && are_on()
+        in_use >= self.from && self.filling.is_none() && are_on()
     }
 
-    /// A chunk goes out to be filled.
-    pub fn begin(&mut self) {
-        self.filling = true;
+    /// A chunk of the first region goes out to be filled.
+    pub fn begin(&mut self, granule: usize) {
+        self.filling = Some(granule);
     }
 
-    /// The chunk is back.
-    pub fn end(&mut self) {
-        self.filling = false;
+    /// The chunk is back; where it is, if there was one.
+    pub fn end(&mut self) -> Option<usize> {
+        self.filling.take()
     }
 
     /// How the filling went; true if the last ones all were quick.

@@ -204,7 +204,7 @@ impl State {
         let from = start + (address.next_multiple_of(CHUNK * GRANULE) - address) / GRANULE;
         self.carve(region, start, from, CHUNK);
         self.guard_peak(CHUNK);
-        self.huge.begin();
+        self.huge.begin(from);
         // SAFETY: the chunk was carved for us; under the page lock. Until it comes back it is Cairn's own.
         unsafe { (*region.descriptor(from)).kind = Kind::Records };
         Some(Place { region, granule: from })
@@ -215,6 +215,13 @@ impl State {
         self.huge.end();
         self.tried_huge(filled);
         self.release(chunk, CHUNK, if filled == Filled::Not { 0 } else { CHUNK });
+    }
+
+    /// In the child of a fork: the chunk that another thread was just filling comes back, with pages or without.
+    pub fn recover_chunk(&mut self) {
+        if let (Some(granule), Some(region)) = (self.huge.end(), region::regions().first()) {
+            self.release(Place { region, granule }, CHUNK, CHUNK);
+        }
     }
 
     /// Whether huge pages are worth a try now.

@@ -19,6 +19,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use cairn_core::os;
 
+use crate::inside::Inside;
 use crate::mode::{self, Mode};
 use crate::slot::{self, State};
 use crate::thread::{Heap, at_distance};
@@ -140,7 +141,10 @@ impl Heap {
 /// A slow path that doesn't need the thread's heap lets time pass too. `freed`: it was the end of a large block.
 pub fn look_at_clock(freed: bool) {
     match (slot::distance(), slot::state()) {
-        (0, State::Resting(distance)) => at_distance(distance).rest_on(distance),
+        (0, State::Resting(distance)) => {
+            let _inside = Inside::enter();
+            at_distance(distance).rest_on(distance);
+        }
         (0, _) => (),
         (distance, _) if freed => at_distance(distance).rest_after_large(),
         (distance, _) => at_distance(distance).try_to_rest(),

@@ -1,6 +1,6 @@
 //! Claim: fork, vfork and spawn leave both sides with a heap that works.
 
-use cairn_tests::cprogram::passes;
+use cairn_tests::cprogram::{Counts, passes, passes_in_every_mode};
 
 #[test]
 fn fork_of_a_process_with_many_busy_threads() {
@@ -15,4 +15,32 @@ fn thousands_of_forks_while_threads_are_born_and_die() {
 #[test]
 fn vfork_and_spawn_while_threads_allocate() {
     let _ = passes("life/vfork_spawn.c", &[]);
+}
+
+#[test]
+fn a_storm_of_forks_from_sixteen_threads() {
+    passes_in_every_mode("life/fork_storm.c", &["N"], Counts { full: 100_000, usual: 2000, brief: 500 });
+}
+
+#[test]
+fn a_chain_of_forks_loses_no_more_than_the_program_itself() {
+    // Small blocks, whose batches are long, and large ones, of which a few make a batch. Of sixteen threads each may hold one
+    // block that it has just made or is about to free.
+    for (size, lost) in [("100", "2000"), ("4000", "200000")] {
+        let args = ["N", "16", size, lost];
+        passes_in_every_mode("life/fork_generations.c", &args, Counts { full: 1000, usual: 100, brief: 30 });
+    }
+}
+
+#[test]
+fn a_handler_forks_inside_malloc() {
+    let counts = Counts { full: 5000, usual: 300, brief: 100 };
+    passes_in_every_mode("life/fork_in_handler.c", &["alone", "N"], counts);
+    passes_in_every_mode("life/fork_in_handler.c", &["crowd", "N"], counts);
+}
+
+#[test]
+fn handlers_of_fork_allocate() {
+    let counts = Counts { full: 5000, usual: 300, brief: 100 };
+    passes_in_every_mode("life/fork_handlers.c", &["N"], counts);
 }

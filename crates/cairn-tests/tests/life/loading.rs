@@ -1,7 +1,7 @@
 //! Claim: libraries that allocate while they are loaded or unloaded do so unharmed, whatever the order, and the
 //! library itself can be loaded late.
 
-use cairn_tests::cprogram::{passes, preloaded};
+use cairn_tests::cprogram::{Counts, passes, passes_in_every_mode, preloaded};
 use cairn_tests::{command, compile, library};
 use std::env::join_paths;
 use std::process::Command;
@@ -39,6 +39,17 @@ fn constructors_of_another_preloaded_library() {
 fn plugins_come_and_go() {
     let Some(plugin) = compile::shared("life/lib_plugin.cpp", &[]) else { return };
     let _ = passes("life/dlopen_plugin.c", &[&plugin.to_string_lossy()]);
+}
+
+#[test]
+fn a_crowd_loads_and_unloads_plugins() {
+    let plugins =
+        ["-DNUMBER=1", "-DNUMBER=2", "-DNUMBER=3"].map(|n| compile::shared("life/lib_plugin.cpp", &[n]));
+    let [Some(one), Some(two), Some(three)] = plugins.each_ref().map(|path| path.as_ref()?.to_str()) else {
+        return;
+    };
+    let counts = Counts { full: 1000, usual: 20, brief: 5 };
+    passes_in_every_mode("life/dlopen_crowd.c", &["N", one, two, three], counts);
 }
 
 #[test]

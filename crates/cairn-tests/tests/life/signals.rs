@@ -1,0 +1,8 @@
+//! Claim: signals that arrive inside malloc disturb nothing, as long as their handlers don't allocate.
+
+use cairn_tests::cprogram::{Counts, passes_in_every_mode};
+
+#[test]
+fn handlers_of_signals_inside_malloc() {
+    passes_in_every_mode("life/signals.c", &["N"], Counts { full: 60, usual: 3, brief: 1 });
+}
