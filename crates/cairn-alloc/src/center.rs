@@ -30,6 +30,8 @@ use crate::slab::{Fault, Slab};
 use crate::thread;
 use crate::transfer::{Batch, BatchId, BatchPool, TransferStack};
 
+/// Bytes of a cache line.
+pub const LINE: u32 = 64;
 /// Lists of slabs by fullness; the last is the fullest.
 const LISTS: usize = 4;
 
@@ -121,16 +123,26 @@ impl Center {
         self.locked(|state| {
             let mut count = 0;
             while count < out.len() {
-                let Some(slab) = state.fullest().or_else(|| state.add(class)) else { break };
-                let carved = slab.body().carved;
-                let taken = slab.take(&mut out[count..]);
-                let fresh = (slab.body().carved - carved) as usize;
-                state.carved += fresh;
-                state.free -= taken - fresh;
-                count += taken;
-                state.place(slab, class);
+                match state.take(class, |slab| slab.take(&mut out[count..])) {
+                    0 => break,
+                    taken => count += taken,
+                }
             }
             count
+        })
+    }
+
+    /// The same for one CPU, and perhaps fewer: of blocks smaller than a cache line, those that share theirs with nobody come first,
+    /// or two CPUs would write to one line for as long as they use them again and again.
+    pub fn refill_apart(&self, class: usize, out: &mut [*mut u8]) -> usize {
+        if SHAPES[class].size >= LINE {
+            return self.refill(class, out);
+        }
+        self.locked(|state| {
+            state.take(class, |slab| match slab.take_apart(out) {
+                0 => slab.take(out),
+                count => count,
+            })
         })
     }
 
@@ -276,6 +288,18 @@ pub struct Totals {
 }
 
 impl State {
+    /// Has `take` take blocks from the fullest slab, or from a new one; returns how many, 0 if memory is short.
+    fn take(&mut self, class: usize, take: impl FnOnce(Slab) -> usize) -> usize {
+        let Some(slab) = self.fullest().or_else(|| self.add(class)) else { return 0 };
+        let carved = slab.body().carved;
+        let taken = take(slab);
+        let fresh = (slab.body().carved - carved) as usize;
+        self.carved += fresh;
+        self.free = self.free + fresh - taken;
+        self.place(slab, class);
+        taken
+    }
+
     fn fullest(&self) -> Option<Slab> {
         self.lists.iter().rev().find_map(List::first).map(Slab::from_list)
     }

@@ -91,7 +91,7 @@ pub fn take(class: usize, out: &mut [*mut u8]) -> usize {
     // A batch comes whole; out of a slab comes less, since what waits here keeps its slab in use.
     let (room, extra) = (row_max(class), EXTRA.min(row_max(class) / 2));
     let count = match center.pop(&mut fetched[..(out.len() + room).min(BATCH_MAX)]) {
-        0 => center.refill(class, &mut fetched[..(out.len() + extra).min(BATCH_MAX)]),
+        0 => center.refill_apart(class, &mut fetched[..(out.len() + extra).min(BATCH_MAX)]),
         count => count,
     };
     let mine = count.min(out.len());

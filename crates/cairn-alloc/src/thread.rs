@@ -258,7 +258,7 @@ pub fn free(class: usize, block: *mut u8) {
     if bin.push(block) {
         return;
     }
-    let capacity = heap.adapt(class, Miss::Full);
+    let capacity = if heap.is_gift(class) { 0 } else { heap.adapt(class, Miss::Full) };
     if !bin.push(block) {
         if bin.len(&heap.cold[class]) > 0 {
             heap.hand_over(class, capacity.div_ceil(2));
@@ -274,6 +274,15 @@ pub fn free(class: usize, block: *mut u8) {
 }
 
 impl Heap {
+    /// Whether a block that is freed now was most likely given to this thread by another one, side by side with what that gave to others: the
+    /// first of its class, smaller than a cache line. In this bin it would come out again and again, and each time two threads would write to its line
+    /// (passive false sharing; Berger et al., "Hoard", 2000). So the slab gets it.
+    fn is_gift(&self, class: usize) -> bool {
+        let (bin, cold) = (&self.bins[class], &self.cold[class]);
+        let first = bin.capacity(cold) == 0 && !cold.overflowed.replace(true);
+        first && SHAPES[class].size < center::LINE && THREADS.load(Relaxed) > 1
+    }
+
     /// A bin missed: lets it grow if that would have helped and there is room; returns its capacity in blocks.
     ///
     /// Up to a batch or two a larger bin saves trips to the center in any case. Beyond that it helps only if

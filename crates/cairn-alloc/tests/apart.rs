@@ -1,0 +1,60 @@
+//! Claim: threads that were given neighbouring blocks smaller than a cache line, free them, and go on with blocks of their own, get these
+//! elsewhere (else they would go on sharing a line: passive false sharing).
+
+#![allow(clippy::undocumented_unsafe_blocks)] // each thread owns the blocks that it names, and frees each once
+
+use std::collections::HashSet;
+use std::sync::Barrier;
+use std::thread;
+
+use cairn_alloc::engine;
+
+const THREADS: usize = 4;
+const LINE: usize = 64;
+
+fn allocate(size: usize) -> *mut u8 {
+    let block = engine::allocate_fast(size);
+    if block.is_null() { engine::allocate_slow(size) } else { block }
+}
+
+fn free(block: *mut u8) {
+    unsafe {
+        if !engine::free_fast(block) {
+            engine::free_slow(block);
+        }
+    }
+}
+
+#[test]
+fn blocks_given_to_threads_do_not_bring_them_together() {
+    for size in [8, 16, 32, 48] {
+        let given: Vec<usize> = (0..THREADS).map(|_| allocate(size).addr()).collect();
+        let barrier = Barrier::new(THREADS);
+        let lines: Vec<Vec<usize>> = thread::scope(|scope| {
+            let threads: Vec<_> = given
+                .iter()
+                .map(|&block| {
+                    let barrier = &barrier;
+                    scope.spawn(move || {
+                        barrier.wait();
+                        free(std::ptr::with_exposed_provenance_mut(block));
+                        let mut lines = Vec::new();
+                        for _ in 0..50 {
+                            let own = allocate(size);
+                            lines.push(own.expose_provenance() / LINE);
+                            free(own);
+                        }
+                        // Nobody ends, and gives his blocks to others, before all are done.
+                        barrier.wait();
+                        lines
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let shared: HashSet<usize> = given.iter().map(|block| block / LINE).collect();
+        for line in lines.iter().flatten() {
+            assert!(!shared.contains(line), "{size} bytes: a thread's own block is where it was given one");
+        }
+    }
+}
