@@ -5,6 +5,7 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::c_int;
 use std::ptr;
 
+use cairn_alloc::mode::{self, Mode};
 use cairn_alloc::{Cairn, engine};
 
 use super::random::Random;
@@ -61,6 +62,25 @@ impl Owner {
                 (size, align.max(16))
             }
             Owner::Rust(layout) => (layout.size(), layout.align()),
+        }
+    }
+}
+
+impl Owner {
+    /// The alignment that every mode owes.
+    pub fn align(&self) -> usize {
+        match *self {
+            _ if mode::current() == Mode::Default => self.request().1,
+            // What an object of that size may need, and no more: the block ends where its page does.
+            Owner::Plain { size } | Owner::New { size, align: 0 } => {
+                if size >= 16 {
+                    16
+                } else {
+                    8
+                }
+            }
+            Owner::Aligned { align, .. } | Owner::Other { align, .. } | Owner::New { align, .. } => align,
+            Owner::Rust(layout) => layout.align(),
         }
     }
 }

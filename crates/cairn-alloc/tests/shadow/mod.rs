@@ -99,9 +99,9 @@ impl Shadow {
 
     /// Takes a new block in, whose contents are zero or anything, and writes to it.
     fn add(&mut self, pointer: *mut u8, owner: Owner, zero: bool, random: &mut Random) {
-        let (size, align) = owner.request();
+        let (size, _) = owner.request();
         assert!(!pointer.is_null(), "no memory for {owner:?}");
-        assert!(pointer.addr().is_multiple_of(align), "{pointer:p} for {owner:?}");
+        assert!(pointer.addr().is_multiple_of(owner.align()), "{pointer:p} for {owner:?}");
         self.stamp = self.stamp.wrapping_add(1).max(1);
         let mut live = Live::new(pointer, owner, self.stamp);
         // SAFETY: the block is live.
