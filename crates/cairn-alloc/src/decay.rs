@@ -58,6 +58,12 @@ impl Decay {
         self.wanted_back += granules;
     }
 
+    /// Granules without pages that had to be used in this window.
+    #[cfg(test)]
+    pub fn wanted_back(&self) -> usize {
+        self.wanted_back
+    }
+
     /// How many granules to give back now, if there are so many: at least `least`. `base_ms` is the setting.
     #[inline]
     pub fn step(&mut self, now_ms: u64, base_ms: u64, dirty: usize, least: usize) -> usize {
@@ -120,6 +126,14 @@ mod tests {
         assert_eq!(drain(&mut decay, 50, &mut dirty), 0);
         assert_eq!(drain(&mut decay, 101, &mut dirty), 300, "700 of 1000 were in use at a time");
         assert_eq!(drain(&mut decay, 300, &mut dirty), 700);
+    }
+
+    #[test]
+    fn a_window_of_zero_gives_back_at_once() {
+        let mut decay = Decay::new();
+        assert_eq!(decay.step(5, 0, 10, 0), 10);
+        decay.clean_used(3);
+        assert_eq!(decay.step(5, 0, 7, 0), 7);
     }
 
     #[test]

@@ -245,3 +245,6 @@ pub fn totals() -> Totals {
         purged: state.purged_total * GRANULE,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -411,3 +411,6 @@ fn further_granules() -> usize {
 fn limited_bytes() -> usize {
     os::address_space_limit().unwrap_or(4 << 30).clamp(64 << 20, 16 << 40)
 }
+
+#[cfg(test)]
+mod tests;
