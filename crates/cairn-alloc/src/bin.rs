@@ -8,6 +8,10 @@
 //! comparison. The bin is empty iff `top == base`, full iff `top == limit`. A bin without an array points at a shared null
 //! and is empty and full at once.
 
+#[cfg(not(any(loom, shuttle, cairn_mutants)))]
+#[path = "audit/bin.rs"]
+pub mod audit;
+
 use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::AtomicUsize;

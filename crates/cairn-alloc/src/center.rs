@@ -9,8 +9,10 @@
 //! and go back to the page heap whole; flush checks each block before the slab is touched.
 //!
 //! Invariants, under the class's lock: a slab is in list `i` iff it has room and `i` is what [`list_for`] says; a full one is
-//! in none; `leave_at` is what [`set_leave_at`] says; `carved` and `free` are the sums over the class's slabs.
+//! in none; `leave_at` is what [`leave_at`] says; `carved` and `free` are the sums over the class's slabs.
 //! Lock order: class, then records, then pages.
+
+mod audit;
 
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
@@ -29,6 +31,10 @@ use crate::shelf;
 use crate::slab::{Fault, Slab};
 use crate::thread;
 use crate::transfer::{Batch, BatchId, BatchPool, TransferStack};
+
+#[cfg(test)]
+pub use audit::damage;
+pub use audit::{check_slabs, check_stacks, is_stacked_while};
 
 /// Bytes of a cache line.
 pub const LINE: u32 = 64;
@@ -85,16 +91,21 @@ fn list_for(available: usize, class: usize) -> u8 {
     if available == 0 { NO_LIST } else { shape.quarters(shape.blocks as usize - available) as u8 }
 }
 
-/// Notes how many blocks have to be free before the slab belongs into another list, as things stand: a lower quarter, or
-/// nowhere because it is empty.
-fn set_leave_at(slab: Slab, class: usize) {
+/// How many blocks have to be free before the slab belongs into another list, as things stand: a lower quarter, or nowhere because
+/// it is empty.
+#[inline]
+fn leave_at(slab: Slab, class: usize) -> u16 {
     let (body, shape) = (slab.body(), &SHAPES[class]);
     let unused = match body.list {
         NO_LIST => 1,
         list => u32::from(shape.unused_below[usize::from(list)]),
     };
     let uncarved = shape.blocks - body.carved;
-    body.leave_at = (unused - uncarved).min(body.carved).max(1) as u16;
+    (unused - uncarved).min(body.carved).max(1) as u16
+}
+
+fn set_leave_at(slab: Slab, class: usize) {
+    slab.body().leave_at = leave_at(slab, class);
 }
 
 impl Center {

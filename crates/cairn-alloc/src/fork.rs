@@ -13,7 +13,7 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use cairn_core::lock::Lock;
 
-use crate::{center, guarded, hardened, inside, pages, records, thread};
+use crate::{audit, center, guarded, hardened, inside, pages, records, thread};
 
 /// Registers the handlers, once. Under the birth lock.
 pub fn register() {
@@ -33,7 +33,7 @@ fn locks() -> impl DoubleEndedIterator<Item = &'static Lock> {
     core::iter::once(thread::lock()).chain(center::locks()).chain(hardened::locks()).chain(inner)
 }
 
-/// Takes all locks. The thread has none.
+/// Takes all locks: now nothing is half changed. For fork and for audits. The thread has none.
 pub fn lock_all() {
     locks().for_each(Lock::lock);
 }
@@ -57,6 +57,7 @@ unsafe extern "C" fn after_in_parent() {
 }
 
 unsafe extern "C" fn after_in_child() {
+    audit::forked(false);
     // SAFETY: `before` ran; this is called only if it took all locks. Nobody else exists, and under the locks everything is whole.
     unsafe { inside::after_fork(bury) };
 }
@@ -66,6 +67,7 @@ fn bury() {
     // SAFETY: as the caller says.
     locks().rev().for_each(|lock| unsafe { lock.reset() });
     pages::bury();
+    audit::forked(true);
     thread::bury_the_dead();
     hardened::bury_the_dead();
 }

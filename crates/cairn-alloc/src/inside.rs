@@ -69,6 +69,11 @@ fn take_back() {
     slot::set_inside(slot::inside() + HAS_LOCKS);
 }
 
+/// Whether the caller, which has not entered, interrupted this thread inside.
+pub fn is_interrupted() -> bool {
+    !slot::inside().is_multiple_of(HAS_LOCKS)
+}
+
 /// Before a fork: takes all locks, unless this thread was interrupted inside.
 pub fn before_fork() {
     let word = slot::inside();

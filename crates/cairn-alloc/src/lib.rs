@@ -20,6 +20,7 @@
 //! | `region`, `descriptor` | address space, and what is known of each granule |
 //! | `fork`, `inside` | what a fork finds, and what it leaves to its child |
 //! | [`class`] | the size classes |
+//! | [`audit`] | looks whether all of the above is whole |
 #![no_std]
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ extern crate std;
 
 #[cfg(any(feature = "allocator-api2", feature = "allocator-api2-04"))]
 mod allocator;
+pub mod audit;
 mod bin;
 mod bits;
 mod census;

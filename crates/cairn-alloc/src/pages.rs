@@ -14,6 +14,7 @@
 //! both free; a free span is in exactly one tree, `dirty` iff its `dirty` count is above 0; that count is the number
 //! of dirty bits in it; `dirty_total` is the sum of these counts.
 
+mod audit;
 pub mod huge;
 mod purge;
 mod spans;
@@ -30,6 +31,9 @@ use crate::class::GRANULE;
 use crate::decay::STEP_MAX;
 use crate::descriptor::Kind;
 use crate::region::Place;
+#[cfg(test)]
+pub use audit::damage;
+pub use audit::{are_records, bytes_of_records, check, is_committed, kind_at};
 use state::State;
 
 /// How often the memory in use has grown by a thirty-second part.

@@ -3,6 +3,8 @@
 //! Pieces are powers of two from [`PIECE_MIN`] up, cut from spans that are never given back; freed ones are kept in
 //! one list a size, linked through their first word. What never was handed out reads as zero.
 
+mod audit;
+
 use core::cell::UnsafeCell;
 use core::ptr;
 
@@ -11,6 +13,10 @@ use cairn_core::lock::Lock;
 
 use crate::class::GRANULE;
 use crate::pages;
+
+pub use audit::check;
+#[cfg(test)]
+pub use audit::damage;
 
 /// The least piece in bytes.
 pub const PIECE_MIN: usize = 32;

@@ -23,6 +23,7 @@
 //!   may be, where address space is limited: then its slot has no granules, and may later hold another region.
 //! - All fields change under the page lock only. `locate` reads without it, see window.rs.
 
+mod audit;
 mod space;
 mod window;
 
@@ -37,6 +38,10 @@ use crate::descriptor::Descriptor;
 use crate::mark;
 use space::{Plan, Space};
 use window::Window;
+
+pub use audit::check;
+#[cfg(test)]
+pub use audit::damage;
 
 /// The free spans of a region, by (length, address); see pages.rs, which owns them.
 pub struct Spans {

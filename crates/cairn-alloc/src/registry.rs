@@ -57,7 +57,8 @@ impl<H> Listing<H> {
         self.taken.compare_exchange(false, true, ord!("heap-take", Acquire), Ordering::Relaxed).is_ok()
     }
 
-    /// Whether somebody has the heap, or died with it. Under the lock of births.
+    /// Whether somebody has the heap, or died with it. Under the lock of births. (Who wants to see it as its last owner left it needs
+    /// a fence after this.)
     pub fn is_taken(&self) -> bool {
         self.taken.load(Ordering::Relaxed)
     }

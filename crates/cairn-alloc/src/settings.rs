@@ -123,6 +123,25 @@ pub static THREAD_KIB: Setting = Setting::new(
     "KiB of free blocks that one thread may keep for itself",
 );
 
+/// How often the heap is audited.
+pub static AUDIT_MS: Setting = Setting::new(
+    "CAIRN_AUDIT_MS",
+    0,
+    0,
+    3_600_000,
+    "milliseconds between two audits of the whole heap by a thread of its own, and one at exit; the program ends at the first damage found \
+     (0: never)",
+);
+
+/// The signal that asks for an audit.
+pub static AUDIT_SIGNAL: Setting = Setting::new(
+    "CAIRN_AUDIT_SIGNAL",
+    0,
+    0,
+    64,
+    "number of a signal (or USR1, USR2, HUP, URG, WINCH) at which the heap is audited and the result told on stderr (0: none)",
+);
+
 /// Bytes of live blocks that debug mode guards.
 pub static GUARD_MIB: Setting = Setting::new(
     "CAIRN_GUARD_MIB",
@@ -160,7 +179,7 @@ pub static SAMPLE_SLOTS: Setting = Setting::new(
 );
 
 /// All numeric settings, in the order in which they are documented.
-pub static SETTINGS: [&Setting; 8] = [
+pub static SETTINGS: [&Setting; 10] = [
     &DECAY_MS,
     &PURGE_THREAD,
     &HUGE_PAGES,
@@ -169,6 +188,8 @@ pub static SETTINGS: [&Setting; 8] = [
     &GUARD_QUARANTINE,
     &SAMPLE_RATE,
     &SAMPLE_SLOTS,
+    &AUDIT_MS,
+    &AUDIT_SIGNAL,
 ];
 
 /// All settings that are words, in the order in which they are documented.

@@ -16,6 +16,8 @@
 //! all rows, and `least` is the least `len` since the last look. Lock order: shelf, then records, then pages; never a
 //! class's lock inside.
 
+mod audit;
+
 use core::cell::UnsafeCell;
 use core::ptr;
 
@@ -26,6 +28,10 @@ use crate::center;
 use crate::class::{CLASS_COUNT, SHAPES};
 use crate::records;
 use crate::transfer::BATCH_MAX;
+
+#[cfg(test)]
+pub use audit::damage;
+pub use audit::{check, holds};
 
 /// Shelves; machines with more CPUs share them.
 const SHELVES: usize = 64;

@@ -289,6 +289,25 @@ impl Slab {
         (count, fault)
     }
 
+    /// What would keep a block of `class`, which is the slab's, from being put back. Under the class's lock.
+    pub fn fault_of(self, address: usize, class: usize) -> Option<Fault> {
+        let (shape, body) = (&SHAPES[class], self.body());
+        let offset = address.wrapping_sub(self.start().addr());
+        if offset >= shape.blocks as usize * shape.size as usize {
+            return Some(Fault::NeverAllocated);
+        }
+        let block = shape.index_of(offset);
+        if block * shape.size as usize != offset {
+            return Some(Fault::Interior);
+        }
+        if block >= body.carved as usize {
+            return Some(Fault::NeverAllocated);
+        }
+        // SAFETY: the word counts because the block was carved.
+        let word = unsafe { *body.bitmap.add(block / 64) };
+        (word >> (block % 64) & 1 == 1).then_some(Fault::DoubleFree)
+    }
+
     /// Gives an empty slab back to the page heap.
     pub fn retire(self) {
         debug_assert!(self.is_empty());
@@ -378,6 +397,6 @@ impl Slab {
 }
 
 /// Bytes of a bitmap in the records; 0 if it fits the descriptor.
-fn bitmap_bytes(shape: &Shape) -> usize {
+pub fn bitmap_bytes(shape: &Shape) -> usize {
     if shape.blocks <= 64 { 0 } else { (shape.blocks as usize).div_ceil(64) * 8 }
 }

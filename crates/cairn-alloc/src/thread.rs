@@ -18,6 +18,7 @@
 //! Capacity: a bin starts with room for one block, doubles at each miss up to a batch, then only when it swings between full
 //! and empty, and loses all when it was idle for some looks. What all capacities together may hold is bounded per thread and for the process.
 
+mod audit;
 pub mod rest;
 
 use core::ptr;
@@ -39,6 +40,10 @@ use crate::slot::{self, State};
 use crate::transfer::BATCH_MAX;
 use crate::{fork, mode, modes, pages, records, region, settings, shelf};
 use rest::Rest;
+
+#[cfg(test)]
+pub use audit::damage;
+pub use audit::{InBin, check, second_bin};
 
 /// The bins of one thread.
 pub type Bins = [Bin; CLASS_COUNT];

@@ -52,12 +52,17 @@ use cairn_core::ord;
 use cairn_core::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, UnsafeCell};
 
 // The paths are given so that they also hold when the model takes this file in by its path.
+#[cfg(not(any(loom, shuttle, cairn_mutants)))]
+#[path = "transfer/audit.rs"]
+mod audit;
 #[path = "transfer/head.rs"]
 mod head;
 #[cfg(all(test, not(any(loom, shuttle))))]
 #[path = "transfer/tests.rs"]
 mod tests;
 
+#[cfg(not(any(loom, shuttle, cairn_mutants)))]
+pub use audit::Snapshot;
 use head::Head;
 
 /// Blocks that a batch can carry.
@@ -360,52 +365,19 @@ impl TransferStack {
     /// Blocks that wait in all batches. Exact if no other thread uses the stack meanwhile; else some number, since who pops
     /// and pushes takes batches from under the count.
     pub fn blocks(&self, pool: &BatchPool) -> usize {
-        self.walk(pool).map_while(|batch| batch.ok()).map(|(_, count)| count as usize).sum()
+        self.walk(pool).map_while(|link| link.ok()).map(|link| link.count as usize).sum()
     }
 
     /// Audits the stack, which no other thread may use meanwhile, and names the first invariant that does not hold.
-    #[allow(dead_code, reason = "an audit is there for whoever asks; so far the tests do")]
+    #[allow(dead_code, reason = "the tests and the model ask; an audit looks at a snapshot")]
     pub fn check(&self, pool: &BatchPool) -> Result<(), &'static str> {
-        let head = Head::from_word(self.head.load(Ordering::Relaxed));
-        let mut last = head.top.map(|top| top + 1);
-        for batch in self.walk(pool) {
-            let (next, count) = batch?;
-            if count as usize > BATCH_MAX {
-                return Err("a batch says that it carries more than it can");
-            }
-            last = Some(next);
-        }
-        if last.is_none_or(|next| next == 0) {
-            Ok(())
-        } else {
-            Err("a transfer stack is longer than its depth")
-        }
+        check_chain(pool, Head::from_word(self.head.load(Ordering::Relaxed)))
     }
 
-    /// From the top down as many batches as the depth says: of each the number of the one below + 1, and the count.
-    fn walk(&self, pool: &BatchPool) -> impl Iterator<Item = Result<(u32, u32), &'static str>> {
-        // Relaxed: what is walked over is reached by its chunk, below.
-        let head = Head::from_word(self.head.load(Ordering::Relaxed));
-        let mut at = head.top;
-        (0..head.depth).map(move |_| {
-            let Some(number) = at else { return Err("a transfer stack is shorter than its depth") };
-            if number >= pool.carved.load(Ordering::Relaxed) {
-                return Err("a transfer stack holds a batch that was never carved");
-            }
-            let (chunk, place) = BatchId(number).place();
-            // Acquire: the number, of the head or read in a batch that is elsewhere by now, may be newer than what this thread
-            // knows of the chunk.
-            let batches = pool.chunks[chunk].load(ord!("walk-chunk", Acquire));
-            if batches.is_null() {
-                return Err("a transfer stack holds a batch of a chunk that is just being made");
-            }
-            let batch = batches.wrapping_add(place);
-            // SAFETY: the batch was carved, so it is valid for ever, and both fields are atomic.
-            let (next, count) =
-                unsafe { ((*batch).next.load(Ordering::Relaxed), (*batch).count.load(Ordering::Relaxed)) };
-            at = next.checked_sub(1);
-            Ok((next, count))
-        })
+    /// From the top down as many batches as the depth says.
+    fn walk(&self, pool: &BatchPool) -> impl Iterator<Item = Result<Link, &'static str>> {
+        // Relaxed: what is walked over is reached by its chunk, see `link`.
+        walk(pool, Head::from_word(self.head.load(Ordering::Relaxed)))
     }
 
     /// Counts an indivisible operation on the head: of a class's stack, or of the pool's.
@@ -436,4 +408,54 @@ impl TransferStack {
             }
         }
     }
+}
+
+/// A batch of a stack, as it was read.
+struct Link {
+    batch: *const Batch,
+    /// Number of the one below + 1, or 0.
+    next: u32,
+    count: u32,
+}
+
+/// From the top of a stack down as many batches as its depth says.
+fn walk(pool: &BatchPool, head: Head) -> impl Iterator<Item = Result<Link, &'static str>> {
+    let mut at = head.top;
+    (0..head.depth).map(move |_| {
+        let Some(number) = at else { return Err("is shorter than its depth") };
+        let link = link(pool, number)?;
+        at = link.next.checked_sub(1);
+        Ok(link)
+    })
+}
+
+fn link(pool: &BatchPool, number: u32) -> Result<Link, &'static str> {
+    if number >= pool.carved.load(Ordering::Relaxed) {
+        return Err("holds a batch that was never carved");
+    }
+    let (chunk, place) = BatchId(number).place();
+    // Acquire: the number, of the head or read in a batch that is elsewhere by now, may be newer than what this thread knows of
+    // the chunk.
+    let batches = pool.chunks[chunk].load(ord!("walk-chunk", Acquire));
+    if batches.is_null() {
+        return Err("holds a batch of a chunk that is just being made");
+    }
+    let batch = batches.wrapping_add(place);
+    // SAFETY: the batch was carved, so it is valid for ever, and both fields are atomic.
+    let (next, count) =
+        unsafe { ((*batch).next.load(Ordering::Relaxed), (*batch).count.load(Ordering::Relaxed)) };
+    Ok(Link { batch, next, count })
+}
+
+/// The first invariant of a stack with this head that does not hold, if nobody changes it meanwhile.
+fn check_chain(pool: &BatchPool, head: Head) -> Result<(), &'static str> {
+    let mut last = head.top.map_or(0, |top| top + 1);
+    for link in walk(pool, head) {
+        let link = link?;
+        if link.count as usize > BATCH_MAX {
+            return Err("holds a batch that says it carries more than it can");
+        }
+        last = link.next;
+    }
+    if last == 0 { Ok(()) } else { Err("is longer than its depth") }
 }

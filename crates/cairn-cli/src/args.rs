@@ -60,6 +60,7 @@ Examples:
   cairn run python3 -c 'print(\"hello\")'
   cairn run --stats -- gcc -O2 -c file.c
   cairn run --mode debug ./prog
+  cairn run --audit 100 python3 test.py
   cairn run --json --stats-file heap.json -- ./server --port 8080
   CAIRN_DECAY_MS=0 cairn run ./server        (see: cairn settings)";
 
@@ -80,6 +81,10 @@ pub struct Run {
     /// instruction (debug), in a few blocks and at hardly any cost (sampled), or make them hard to exploit (hardened)
     #[arg(long, value_name = "MODE", value_parser = mode_names())]
     pub mode: Option<String>,
+    /// Look at the whole heap every MS milliseconds and at exit, in the program and in every program it starts; damage ends it with
+    /// a line that names it, and a run without any is told at the end
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..=3_600_000))]
+    pub audit: Option<u32>,
     /// Preload this libcairn.so instead of the one inside cairn (also: CAIRN_LIBRARY=PATH)
     #[arg(long, value_name = "PATH")]
     pub library: Option<PathBuf>,
@@ -117,6 +122,15 @@ mod tests {
         let parsed = run(&["--", "--stats", "--", "a"]);
         assert!(!parsed.stats);
         assert_eq!(parsed.command, ["--stats", "--", "a"]);
+    }
+
+    #[test]
+    fn the_pause_between_audits_is_within_bounds() {
+        assert_eq!(run(&["--audit", "20", "prog"]).audit, Some(20));
+        assert_eq!(run(&["prog"]).audit, None);
+        for wrong in ["0", "3600001", "-1", "often"] {
+            assert!(Args::try_parse_from(["cairn", "run", "--audit", wrong, "prog"]).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub struct Heap {
     pub purged_bytes: u64,
     /// Threads that had bins.
     pub threads: u64,
+    /// Audits that found it whole.
+    pub audits: u64,
     /// The size classes that were used, smallest first.
     pub classes: Vec<Class>,
 }
@@ -125,6 +127,7 @@ impl Heap {
             "free_clean_bytes" => &mut self.free_clean_bytes,
             "purged_bytes" => &mut self.purged_bytes,
             "threads" => &mut self.threads,
+            "audits" => &mut self.audits,
             _ => return Some(()),
         };
         *field = value.parse().ok()?;
@@ -176,12 +179,13 @@ pub mod tests {
     /// A report as the library writes it.
     pub const SAMPLE: &str = "version 0.1.0\npid 42\npage_size 4096\nreserved_bytes 1073741824\ncommitted_bytes 262144\n\
         metadata_bytes 8192\nlarge_blocks 1\nlarge_bytes 131072\nfree_dirty_bytes 65536\nfree_clean_bytes 0\n\
-        purged_bytes 0\nthreads 2\nclass 16 100 20 0 3000 976 65536\nclass 64 1 2 3 4 1014 65536\nend\n";
+        purged_bytes 0\nthreads 2\naudits 7\nclass 16 100 20 0 3000 976 65536\nclass 64 1 2 3 4 1014 65536\nend\n";
 
     #[test]
     fn reads_a_whole_report() {
         let heap = Heap::parse(SAMPLE).expect("a good report");
         assert_eq!((heap.version.as_str(), heap.pid, heap.threads), ("0.1.0", 42, 2));
+        assert_eq!(heap.audits, 7);
         assert_eq!(heap.live(), (131_072 + 1_600 + 64, 102));
         assert_eq!(heap.sum(|class| class.bin_blocks), (20 * 16 + 2 * 64, 22));
         assert_eq!(heap.classes[1].slab_free_blocks, 4);

@@ -52,7 +52,7 @@ impl Image {
     }
 }
 
-/// Runs a program. Without statistics, it returns only on failure.
+/// Runs a program. Without statistics or audits, it returns only on failure.
 pub fn run(options: Run) -> Result<(), Failure> {
     let Some(name) = options.command.first() else {
         return Err(Failure::new(
@@ -68,8 +68,11 @@ pub fn run(options: Run) -> Result<(), Failure> {
     if let Some(mode) = &options.mode {
         set(&mut environment, cairn_alloc::settings::MODE.name, OsStr::new(mode));
     }
+    if let Some(pause) = options.audit {
+        set(&mut environment, cairn_alloc::settings::AUDIT_MS.name, OsStr::new(&pause.to_string()));
+    }
     let image = Image::new(&path, &options.command, environment);
-    if options.stats || options.json || options.stats_file.is_some() {
+    if options.stats || options.json || options.stats_file.is_some() || options.audit.is_some() {
         with_statistics(image, &options)
     } else {
         Err(image.failure(image.execute()))
@@ -99,7 +102,12 @@ fn with_statistics(mut image: Image, options: &Run) -> Result<(), Failure> {
     let summary = summary::Summary::new(&options.command, &outcome, report.path());
     // Removes the file now: ending by a signal, as we may have to, runs no destructor.
     drop(report);
-    let shown = if options.json { summary.json() } else { summary.table() };
+    let statistics = options.stats || options.json || options.stats_file.is_some();
+    let shown = match (statistics, options.json) {
+        (false, _) => summary.audits(),
+        (true, false) => summary.table(),
+        (true, true) => summary.json(),
+    };
     if let Err(error) = output.write_all(shown.as_bytes()).and_then(|()| output.flush()) {
         eprintln!("cairn: the statistics can't be written: {error}");
     }

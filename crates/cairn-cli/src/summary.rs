@@ -81,12 +81,37 @@ impl Summary {
         text
     }
 
-    /// The form for people.
-    pub fn table(&self) -> String {
-        let ending = match (&self.signal, self.exit_status) {
+    /// How the audits went, in one line.
+    pub fn audits(&self) -> String {
+        let program = self.command.first().map_or("", String::as_str);
+        match (&self.heap, &self.heap_missing) {
+            (Some(heap), _) => {
+                let audits = heap.audits;
+                format!(
+                    "cairn: {} {} of the heap of {program}, no damage\n",
+                    count(audits),
+                    plural(audits, "audit")
+                )
+            }
+            // If damage ended it, the library has said so.
+            (None, missing) => {
+                let ending = self.ending();
+                let missing = missing.as_deref().unwrap_or_default();
+                format!("cairn: {program} was audited and {ending}; {missing}\n")
+            }
+        }
+    }
+
+    fn ending(&self) -> String {
+        match (&self.signal, self.exit_status) {
             (Some(signal), _) => format!("was ended by {signal}"),
             (None, status) => format!("exited with status {}", status.unwrap_or_default()),
-        };
+        }
+    }
+
+    /// The form for people.
+    pub fn table(&self) -> String {
+        let ending = self.ending();
         let program = self.command.first().map_or("", String::as_str);
         let wall = Duration::from_secs_f64(self.wall_seconds);
         let mut text = format!("\ncairn: {program} {ending} after {}\n\n", seconds(wall.as_secs_f64()));
@@ -140,6 +165,9 @@ fn heap_text(heap: &Heap) -> String {
         &[bytes(heap.committed_bytes), "usable of".into(), bytes(heap.reserved_bytes)],
     );
     facts.fact("threads", &[count(heap.threads)]);
+    if heap.audits > 0 {
+        facts.fact("found whole by", &[count(heap.audits), plural(heap.audits, "audit")]);
+    }
     text += &facts.to_string();
     if heap.classes.is_empty() {
         return text;

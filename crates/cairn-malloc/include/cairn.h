@@ -61,6 +61,16 @@ void cfree(void *block) CAIRN_NOEXCEPT;
 /* realloc to count * size bytes; NULL and ENOMEM if that overflows. glibc declares it only on request. */
 void *reallocarray(void *block, size_t count, size_t size) CAIRN_NOEXCEPT;
 
+/* Looks at the whole heap of the process: every region, slab, free block and record. 0 if it is whole. 1 if it is
+ * damaged, after a line on stderr that names the first damage and its address; the program may go on, but should not. -1
+ * if nothing was looked at: ENOMEM, there is no memory for what the audit has to note; EDEADLK, the caller is a signal
+ * handler that interrupted its thread inside the heap. Any thread may call it at any time. Other threads wait meanwhile as soon as they need more than their own bins hold; what a running thread may just be
+ * changing is left out, so with one thread the audit is complete. It takes a millisecond for each 50 MB or so.
+ *
+ * A program that may also run without Cairn says  extern int cairn_check(void) __attribute__((weak));  and looks whether
+ * it is there. */
+int cairn_check(void) CAIRN_NOEXCEPT;
+
 #ifdef __cplusplus
 }
 #endif

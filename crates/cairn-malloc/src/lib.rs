@@ -9,6 +9,8 @@
 //!   info.rs       mallinfo malloc_info mallopt ..    questions and wishes
 //!   start.rs      no name: runs at load              CAIRN_* from the environment
 //!   report.rs     no name: runs at exit              CAIRN_STATS
+//!   audit.rs      cairn_check                        is the heap whole?
+//!   helper.rs     no name                            threads of Cairn's own
 //!   text.rs       no name                            numbers and words into a descriptor or a FILE
 //! ```
 //!
@@ -24,7 +26,9 @@
 #![no_builtins]
 
 mod aligned;
+mod audit;
 mod cxx;
+mod helper;
 mod info;
 mod report;
 mod standard;

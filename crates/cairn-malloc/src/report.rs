@@ -12,7 +12,9 @@
 //! A build that counts (`--cfg cairn_count`, see [`cairn_core::count`]) ends with one more line on stderr, for `cairn bench
 //! atomics`.
 
+use crate::audit;
 use crate::text::{Sink, Text};
+use cairn_alloc::audit::count as audits;
 use cairn_alloc::engine;
 use cairn_alloc::statistics::{ClassStatistics, Statistics};
 use cairn_core::fault::Line;
@@ -46,7 +48,7 @@ pub fn at_exit(wish: &[u8], parent: c_int) {
 }
 
 /// A copy, because well-behaved programs close stderr in an exit handler; above the numbers that shells use.
-fn copy_of_stderr() -> c_int {
+pub fn copy_of_stderr() -> c_int {
     // SAFETY: fcntl makes a new descriptor and touches no other.
     let copy = unsafe { libc::fcntl(libc::STDERR_FILENO, libc::F_DUPFD_CLOEXEC, 100) };
     if copy < 0 { libc::STDERR_FILENO } else { copy }
@@ -83,6 +85,7 @@ fn absolute(path: &[u8]) -> *mut c_char {
 extern "C" fn end() {
     #[cfg(cairn_count)]
     counts(&mut Text::to(Sink::Descriptor(COUNTS_TO.load(Relaxed))));
+    audit::end();
     let descriptor = DESCRIPTOR.load(Relaxed);
     let path = PATH.load(Relaxed);
     if descriptor < 0 && path.is_null() {
@@ -146,6 +149,9 @@ pub fn readable(text: &mut Text, heap: &Statistics) {
     row(text, "  committed             ", heap.committed_bytes);
     row(text, "  reserved addresses    ", heap.reserved_bytes);
     row(text, "  given back so far     ", heap.purged_bytes);
+    if audits() > 0 {
+        row(text, "  found whole by audits ", audits());
+    }
     text.words("  block size         live      in bins    in stacks     in slabs     unused   slab bytes\n");
     for class in heap.classes.iter().filter(|class| class.slab_bytes > 0) {
         text.column(class.block_size, 12).column(class.live_blocks, 13).column(class.bin_blocks, 13);
@@ -176,6 +182,7 @@ fn machine(text: &mut Text, heap: &Statistics) {
     text.line("free_clean_bytes", heap.free_clean_bytes);
     text.line("purged_bytes", heap.purged_bytes);
     text.line("threads", heap.threads);
+    text.line("audits", audits());
     for class in heap.classes.iter().filter(|class| class.slab_bytes > 0) {
         text.words("class ").number(class.block_size);
         for count in [

@@ -15,14 +15,12 @@
 //!
 //! A program with more rights than its user (set-user-ID, file capabilities) ignores them all.
 
-use crate::report;
 use crate::text::{Sink, Text};
+use crate::{audit, helper, report};
 use cairn_alloc::engine;
 use cairn_alloc::mode::{self, Mode};
-use cairn_alloc::settings::{CHOICES, Choice, MODE, PURGE_THREAD, SETTINGS, Setting};
-use cairn_core::fault::Line;
+use cairn_alloc::settings::{AUDIT_SIGNAL, CHOICES, Choice, MODE, PURGE_THREAD, SETTINGS, Setting};
 use core::ffi::{CStr, c_char, c_int, c_void};
-use core::mem::MaybeUninit;
 use core::ptr;
 
 const PREFIX: &[u8] = b"CAIRN_";
@@ -74,8 +72,10 @@ unsafe fn read(mut environment: *const *const c_char) {
         report::at_exit(mine.stats, mine.parent);
     }
     if PURGE_THREAD.get() == 1 {
-        start_purge_thread();
+        // If that can't be, which is said, pages are given back only while the program allocates.
+        helper::start("CAIRN_PURGE_THREAD", purge_for_ever);
     }
+    audit::begin();
 }
 
 /// # Safety
@@ -102,7 +102,8 @@ impl<'a> Mine<'a> {
         let Some(middle) = entry.iter().position(|&byte| byte == b'=') else { return };
         let (name, value) = (&entry[..middle], &entry[middle + 1..]);
         if let Some(setting) = SETTINGS.iter().find(|setting| setting.name.as_bytes() == name) {
-            if !number(value).is_some_and(|value| setting.set(value)) {
+            let value_of = if ptr::eq(*setting, &AUDIT_SIGNAL) { audit::signal } else { number };
+            if !value_of(value).is_some_and(|value| setting.set(value)) {
                 warn_of_value(setting, value);
             }
         } else if let Some(choice) = CHOICES.iter().find(|choice| choice.name.as_bytes() == name) {
@@ -120,7 +121,7 @@ impl<'a> Mine<'a> {
 }
 
 /// A whole number in decimal digits, and nothing else.
-fn number(text: &[u8]) -> Option<usize> {
+pub fn number(text: &[u8]) -> Option<usize> {
     if text.is_empty() {
         return None;
     }
@@ -170,46 +171,6 @@ fn enter_mode() {
             .words(" ignored: ")
             .words(refused.reason())
             .words("\n");
-    }
-}
-
-/// Starts the thread that gives pages back while the program is idle.
-///
-/// It ends with the process. A forked child doesn't have it (threads don't survive fork) and gets none:
-/// starting threads in a child of fork isn't allowed to most programs, and a child that calls exec gets its
-/// own.
-#[cold]
-fn start_purge_thread() {
-    const STACK: usize = 64 * 1024;
-    // SAFETY: the attribute and signal records are written before they are read, and outlive the calls that
-    // take them. The thread runs `purge_for_ever`, which uses nothing of this frame.
-    let failure = unsafe {
-        let mut attributes = MaybeUninit::<libc::pthread_attr_t>::zeroed();
-        let mut blocked = MaybeUninit::<libc::sigset_t>::zeroed();
-        let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
-        let mut thread = MaybeUninit::<libc::pthread_t>::zeroed();
-        libc::pthread_attr_init(attributes.as_mut_ptr());
-        libc::pthread_attr_setdetachstate(attributes.as_mut_ptr(), libc::PTHREAD_CREATE_DETACHED);
-        libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), STACK);
-        // The program's signals are for the program's threads. A thread inherits the mask of its creator.
-        libc::sigfillset(blocked.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, blocked.as_ptr(), before.as_mut_ptr());
-        let (thread, null) = (thread.as_mut_ptr(), ptr::null_mut());
-        let mut failure = libc::pthread_create(thread, attributes.as_ptr(), purge_for_ever, null);
-        if failure == libc::EINVAL {
-            // A program with much static thread-local storage needs larger stacks; let the C library choose.
-            libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), 1 << 20);
-            failure = libc::pthread_create(thread, attributes.as_ptr(), purge_for_ever, null);
-        }
-        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
-        libc::pthread_attr_destroy(attributes.as_mut_ptr());
-        failure
-    };
-    if failure != 0 {
-        let line = Line::new().text("CAIRN_PURGE_THREAD: no thread could be started (error ");
-        line.number(failure as usize)
-            .text("); pages are given back only while the program allocates")
-            .print();
     }
 }
 

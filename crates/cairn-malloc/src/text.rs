@@ -33,7 +33,12 @@ impl Text {
     /// Appends words.
     #[inline(never)]
     pub fn words(&mut self, words: &str) -> &mut Self {
-        for &byte in words.as_bytes() {
+        self.bytes(words.as_bytes())
+    }
+
+    /// Appends bytes that are words.
+    pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        for &byte in bytes {
             self.put(byte);
         }
         self

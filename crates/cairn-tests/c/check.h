@@ -87,6 +87,16 @@ static inline long status_kib(const char *name) {
     return line ? atol(strchr(line, ':') + 1) : -1;
 }
 
+/* The audit of the whole heap, if malloc is Cairn's. Where memory is short it may have no memory of its own: -1. */
+extern int cairn_check(void) __attribute__((weak));
+static inline __attribute__((unused)) void expect_whole_heap(void) {
+    if (cairn_check) CHECK(cairn_check() <= 0, "the heap is damaged in process %d", (int)getpid());
+}
+/* Every program ends with one. */
+__attribute__((destructor)) static void ends_with_a_whole_heap(void) {
+    if (cairn_check && cairn_check() > 0) _exit(77);
+}
+
 #ifndef CHECK_STATIC
 __attribute__((constructor)) static void runs_on_the_library(void) {
     const char *expected = getenv("EXPECTED_MALLOC");

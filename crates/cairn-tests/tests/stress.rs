@@ -39,3 +39,11 @@ fn every_alignment() {
 fn structures_are_built_and_dropped() {
     stress("bulk");
 }
+
+/// Thousands of audits among threads that allocate, are born, end and fork: none may find anything.
+#[test]
+fn audits_never_cry_wolf() {
+    if let Some(finished) = passes("stress/audit.c", &["4"]) {
+        print!("{}", finished.out());
+    }
+}

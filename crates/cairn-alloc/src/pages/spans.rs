@@ -63,6 +63,9 @@ impl Nodes for Table<'_> {
     fn less(&self, a: u32, b: u32) -> bool {
         (self.0.len(a as usize), a) < (self.0.len(b as usize), b)
     }
+    fn exists(&self, n: u32) -> bool {
+        (n as usize) < self.0.committed() && super::kind_at(self.0, n as usize) == Some(Kind::Free)
+    }
 }
 
 impl Region {

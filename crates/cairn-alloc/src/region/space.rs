@@ -81,6 +81,11 @@ impl Space {
         self.bytes.load(Relaxed)
     }
 
+    /// Where it begins and ends.
+    pub fn range(&self) -> (usize, usize) {
+        (self.at.load(Relaxed), self.end())
+    }
+
     /// Reserves; the address of granule 0, or None, and nothing kept, if the kernel refuses. A space that is to grow, and can't be
     /// where it was wished, is none.
     pub fn reserve(&self, plan: &Plan) -> Option<usize> {

@@ -74,6 +74,12 @@ impl Window {
         self.committed.store(granules, ord!("region-commit", Release));
     }
 
+    /// Base and committed, for tests that damage them.
+    #[cfg(all(test, not(any(loom, shuttle, cairn_mutants))))]
+    pub fn words(&self) -> [&AtomicUsize; 2] {
+        [&self.base, &self.committed]
+    }
+
     /// Shuts the window.
     pub fn shut_again(&self) {
         self.committed.store(0, Ordering::Relaxed);

@@ -163,21 +163,18 @@ fn the_audit_finds_each_kind_of_harm() {
         stack.head.store(head.word(), Relaxed);
         stack.check(&pool).unwrap_err()
     };
-    assert_eq!(verdict(&|head, _| head.depth = 1), "a transfer stack is longer than its depth");
-    assert_eq!(verdict(&|head, _| head.depth = 3), "a transfer stack is shorter than its depth");
-    assert_eq!(verdict(&|head, _| head.top = None), "a transfer stack is shorter than its depth");
-    assert_eq!(
-        verdict(&|head, _| head.top = Some(500)),
-        "a transfer stack holds a batch that was never carved"
-    );
+    assert_eq!(verdict(&|head, _| head.depth = 1), "is longer than its depth");
+    assert_eq!(verdict(&|head, _| head.depth = 3), "is shorter than its depth");
+    assert_eq!(verdict(&|head, _| head.top = None), "is shorter than its depth");
+    assert_eq!(verdict(&|head, _| head.top = Some(500)), "holds a batch that was never carved");
     // SAFETY: `top` was carved, and this test is the only thread.
     let cut = |_: &mut Head, top: *mut Batch| unsafe { (*top).next.store(0, Relaxed) };
-    assert_eq!(verdict(&cut), "a transfer stack is shorter than its depth");
+    assert_eq!(verdict(&cut), "is shorter than its depth");
     // SAFETY: as above.
     let swell = |_: &mut Head, top: *mut Batch| unsafe {
         (*top).count.store(BATCH_MAX as u32 + 1, Ordering::Relaxed)
     };
-    assert_eq!(verdict(&swell), "a batch says that it carries more than it can");
+    assert_eq!(verdict(&swell), "holds a batch that says it carries more than it can");
 }
 
 /// Threads take blocks from one stack and push them on to another. Each block is a token with a number; a token that two

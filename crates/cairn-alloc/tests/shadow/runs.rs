@@ -38,8 +38,9 @@ fn as_counted(count: Count) -> Count {
 }
 
 /// The engine counts exactly these blocks: at once, or when the thread of a test that has just ended has brought back what it held
-/// (the harness doesn't wait for that).
+/// (the harness doesn't wait for that). And the whole heap passes an audit.
 pub fn expect_counted<'a>(blocks: impl Iterator<Item = &'a Live>) {
+    expect_whole();
     let expected = as_counted(count(blocks));
     let mut counted = as_counted(counted_by_the_engine());
     for _ in 0..1000 {
@@ -112,4 +113,11 @@ pub fn run_threads(generations: u64, steps: usize) {
     let mut random = Random::from_seed(99);
     inbox.into_iter().for_each(|blocks| Shadow::with(&ENGINE, blocks).clear(&mut random));
     expect_counted([].iter());
+}
+
+/// The audit of the whole heap finds nothing.
+fn expect_whole() {
+    if let Err(failure) = cairn_alloc::audit::check() {
+        panic!("{failure:?}");
+    }
 }

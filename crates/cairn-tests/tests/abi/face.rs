@@ -25,6 +25,7 @@ const C: &[&str] = &[
     "malloc_info",
     "free_sized",
     "free_aligned_sized",
+    "cairn_check",
     "__libc_malloc",
     "__libc_free",
     "__libc_calloc",

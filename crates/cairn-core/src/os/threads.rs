@@ -1,0 +1,59 @@
+//! What one thread can learn of the others, and how it waits for them: for audits.
+
+use core::sync::atomic::{AtomicU32, Ordering, fence};
+
+use super::KeepErrno;
+
+/// How many threads the process has (`stat` of `/proc/self/task`, which has a link for each and two more); None where that
+/// can't be seen.
+pub fn threads_of_process() -> Option<usize> {
+    let _errno = KeepErrno::new();
+    let mut about = core::mem::MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: the path is a C string, the record is writable, and zeroes are a valid value of it.
+    let links = unsafe {
+        if libc::stat(c"/proc/self/task".as_ptr(), about.as_mut_ptr()) != 0 {
+            return None;
+        }
+        usize::try_from(about.assume_init().st_nlink).ok()?
+    };
+    links.checked_sub(2).filter(|threads| *threads > 0)
+}
+
+/// Lets each running thread of the process pass a memory barrier (`membarrier`): of a thread one of whose stores this thread has
+/// seen before, it sees all earlier ones afterwards. False where the kernel can't.
+///
+/// On x86-64 stores are seen in the order in which they were made, so nothing needs to be done.
+pub fn barrier_everywhere() -> bool {
+    fence(Ordering::SeqCst);
+    cfg!(target_arch = "x86_64") || expedited()
+}
+
+fn expedited() -> bool {
+    let _errno = KeepErrno::new();
+    // SAFETY: the call takes no pointers. It is refused until the process has registered, which may be done again and again.
+    unsafe {
+        let call = |command: libc::c_int| libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0;
+        call(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) && call(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED)
+    }
+}
+
+/// Sleeps until another thread, or a signal handler, calls [`wake`] or so many milliseconds have passed (0: no limit); not at all
+/// if the word is no longer `value` (`futex`). May return for no reason.
+pub fn sleep_while(word: &AtomicU32, value: u32, milliseconds: usize) {
+    let _errno = KeepErrno::new();
+    let limit = libc::timespec {
+        tv_sec: (milliseconds / 1000) as libc::time_t,
+        tv_nsec: (milliseconds % 1000 * 1_000_000) as _,
+    };
+    let limit = if milliseconds == 0 { core::ptr::null() } else { &raw const limit };
+    let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: the kernel reads the word and the time, which both outlive the call.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, limit) };
+}
+
+/// Wakes the thread that sleeps on a word (`futex`). A signal handler may call it.
+pub fn wake(word: &AtomicU32) {
+    let _errno = KeepErrno::new();
+    // SAFETY: the kernel looks at the word's address only.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1) };
+}
