@@ -34,6 +34,7 @@ mod vault;
 
 use core::alloc::Layout;
 use core::ptr;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use cairn_core::lock::Lock;
 
@@ -241,6 +242,12 @@ pub unsafe fn reallocate(block: *mut u8, old: Option<Layout>, request: Request) 
             if fits && large::resize(large, size) {
                 return Some(block);
             }
+            if request.align <= 16 {
+                let moved = large::relocate(large, size);
+                if !moved.is_null() {
+                    return Some(moved);
+                }
+            }
             large::usable_size(large)
         }
     };
@@ -267,6 +274,21 @@ pub unsafe fn usable_size(block: *mut u8) -> Option<usize> {
         Found::Large(large) => Some(large::usable_size(large)),
         Found::Other => None,
     }
+}
+
+/// How far into a free span of fresh memory, which is `spare` granules longer than need be, the next one is put: random places for
+/// spans too. Under the page lock.
+pub fn stride(spare: usize) -> usize {
+    /// So many places: address space is no concern, but spans that are left between should not become too small to use.
+    const PLACES: usize = 16;
+    static STATE: AtomicU64 = AtomicU64::new(0);
+    if mode::current() != Mode::Hardened || spare == 0 {
+        return 0;
+    }
+    let vault = vault::vault();
+    let state = STATE.load(Relaxed).wrapping_add(vault.key).wrapping_mul(vault.factor).rotate_left(23);
+    STATE.store(state, Relaxed);
+    (((state >> 32) as usize) * spare.min(PLACES - 1).wrapping_add(1)) >> 32
 }
 
 /// The locks, in nesting order, for fork: they come before those of the records and pages.

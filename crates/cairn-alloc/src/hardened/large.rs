@@ -18,7 +18,7 @@
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use cairn_core::os::{self, Guard};
+use cairn_core::os::{self, Guard, Move};
 
 use crate::class::{GRANULE, SMALL_MAX};
 use crate::descriptor::{Body, HardLargeBody, Kind};
@@ -37,6 +37,13 @@ const ASK_MIN: usize = 256 * 1024;
 /// and one from this many bytes on has its pages given back instead.
 const CLEAR_MAX: usize = 4 << 20;
 
+/// From this many bytes on, a block that grows out of its span has its pages moved;
+const MOVE_MIN: usize = 1 << 20;
+/// as often as this: each move leaves mappings that the kernel can't join, and a process may have 65,530.
+const MOVES_MAX: usize = 4096;
+
+/// Blocks moved so far.
+static MOVES: AtomicUsize = AtomicUsize::new(0);
 /// Live blocks, and the bytes that were asked for.
 static BLOCKS: AtomicUsize = AtomicUsize::new(0);
 static BYTES: AtomicUsize = AtomicUsize::new(0);
@@ -110,14 +117,11 @@ impl Block {
 
     /// The same for its end.
     fn close_end(self) {
-        let end = self.body().offset as usize + self.body().size;
         let guard_at = self.guard_at();
         let guard_bytes = (self.span_bytes() - guard_at).min(GUARD_MAX);
+        self.write_rest();
         // SAFETY: all of it lies in the span, behind the block.
         unsafe {
-            if end < guard_at {
-                write_pattern(self.span().add(end), guard_at - end);
-            }
             self.body().guard = if guard_bytes > 0 {
                 os::install_guard(self.span().add(guard_at), guard_bytes)
             } else {
@@ -125,6 +129,13 @@ impl Block {
             };
         }
         self.body().guard_bytes = guard_bytes as u32;
+    }
+
+    /// Writes what stands between its end and the guard.
+    fn write_rest(self) {
+        let end = self.body().offset as usize + self.body().size;
+        // SAFETY: the bytes lie in the span, behind the block. (None, and no page is touched, if it ends at a page.)
+        unsafe { write_pattern(self.span().add(end), self.guard_at() - end) };
     }
 
     /// Takes the guard behind it away; false if the kernel refuses.
@@ -352,6 +363,70 @@ pub fn allocate_roomy(size: usize) -> *mut u8 {
     }
     let page = os::page_size();
     make(size, page, (page + size + size + page).div_ceil(GRANULE), 1, false)
+}
+
+/// Moves a block's pages, not its bytes, to a span with room to grow; null, and the block as it was, if that can't be or doesn't pay.
+pub fn relocate(old: Block, size: usize) -> *mut u8 {
+    let (old_size, offset, page) = (old.body().size, old.body().offset as usize, os::page_size());
+    if old_size < MOVE_MIN || size < old_size || size > isize::MAX as usize / 4 || !region::is_roomy() {
+        return ptr::null_mut();
+    }
+    let from = offset / page * page;
+    let (at, bytes) = (old.span().wrapping_add(from), old.guard_at() - from);
+    // SAFETY: the range is ours, and behind it is more of the region.
+    if MOVES.load(Relaxed) >= MOVES_MAX || !unsafe { os::is_one_mapping(at, bytes) } {
+        return ptr::null_mut();
+    }
+    if let Some((first, bytes)) = old.changed_behind() {
+        judge::large_overflow(old.address(), old_size, first, bytes);
+    }
+    let room = (page + offset % page + size + size + page).div_ceil(GRANULE);
+    let address = make(size, page + offset % page, room, 1, false);
+    let Some(new) = Block::around(address.addr()) else { return ptr::null_mut() };
+    MOVES.fetch_add(1, Relaxed);
+    let end = old.guard_at() - offset;
+    // SAFETY: the pattern behind the old block is not part of what moves; both ranges are ours, disjoint, of pages, and as long; the new
+    // one lies before its guard, since the block grows.
+    let moved = unsafe {
+        ptr::write_bytes(old.address().add(old_size), 0, end - old_size);
+        os::move_mapping(at, bytes, new.span().add(page), bytes)
+    };
+    match moved {
+        Move::Done => {
+            new.write_rest();
+            pages::huge::forbid_in_fresh(at, bytes);
+            depart(old);
+            quarantine::enter(old, 0);
+            address
+        }
+        Move::DoneOldLost => {
+            new.write_rest();
+            depart(old);
+            pages::retire(old.0);
+            address
+        }
+        Move::Failed => {
+            old.write_rest();
+            depart(new);
+            quarantine::enter(new, 0);
+            ptr::null_mut()
+        }
+        Move::FailedNewLost => {
+            old.write_rest();
+            MOVES.store(MOVES_MAX, Relaxed);
+            depart(new);
+            pages::retire(new.0);
+            ptr::null_mut()
+        }
+    }
+}
+
+/// A block that no program holds any more.
+fn depart(block: Block) {
+    let was_live = quarantine::leave_life(block);
+    debug_assert!(was_live);
+    BLOCKS.fetch_sub(1, Relaxed);
+    BYTES.fetch_sub(block.body().size, Relaxed);
 }
 
 /// Live blocks, and the bytes that were asked for.

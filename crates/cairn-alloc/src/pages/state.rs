@@ -4,6 +4,7 @@ use crate::bits;
 use crate::class::GRANULE;
 use crate::decay::Decay;
 use crate::descriptor::{Body, FreeBody, Kind};
+use crate::hardened;
 use crate::pages::huge::{CHUNK, Filled, Huge};
 use crate::pages::spans::{Table, free_at, free_before, spans};
 use crate::pages::{GROWTHS, Prefer};
@@ -176,7 +177,7 @@ impl State {
             let run = unsafe { bits::first_run(region.dirty_words(), start, end) };
             run.map_or(start, |(first, _)| first.min(end - granules))
         } else {
-            start
+            start + hardened::stride(end - start - granules)
         };
         self.carve(region, start, from, granules);
         Some(from)
