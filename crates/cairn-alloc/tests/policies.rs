@@ -1,8 +1,8 @@
 //! What costs memory or time when it goes wrong, and never a byte: which free block is used first, what goes back and to whom. A
 //! program runs without all this, so nothing else would notice; the engine's counts and the kernel's do.
 //!
-//! Each test looks at the whole process, so they run one at a time.
-
+//! Each test looks at the whole process, so they run one at a time. Not under an emulator, which answers for the kernel in its own way.
+#![cfg(target_arch = "x86_64")]
 #![allow(clippy::undocumented_unsafe_blocks)] // each test owns the blocks that it names, and frees each once
 
 mod shadow;

@@ -14,8 +14,8 @@ use std::thread::{self, JoinHandle};
 
 use cairn_alloc::settings::{DECAY_MS, THREAD_KIB};
 
-use super::door::Door;
-use super::{Live, Random, Shadow, expect_counted};
+use super::door::{Door, ENGINE};
+use super::{Live, Random, Shadow, expect_counted, steps};
 
 /// The thread that plays, and three more.
 const THREADS: usize = 4;
@@ -149,4 +149,26 @@ fn at_once(bytes: &[u8], door: &'static Door) {
     let given = std::mem::take(&mut *exchange.lock().expect("no step fails"));
     given.into_iter().for_each(|live| all.take_in(live));
     all.clear(&mut Random::from_bytes(Vec::new()));
+}
+
+/// Plays byte strings that nobody steers, on the engine.
+pub fn random_programs(count: usize) {
+    let mut random = Random::from_seed(1);
+    for _ in 0..count {
+        let bytes: Vec<u8> = (0..random.below(2000)).map(|_| random.below(256) as u8).collect();
+        play(&bytes, &ENGINE);
+    }
+}
+
+/// Plays the fuzz target's corpus, on the engine; under an emulator a tenth of it.
+pub fn corpus() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/doors");
+    let mut count = 0;
+    let entries = std::fs::read_dir(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
+    for entry in entries.step_by(10 / steps(10)) {
+        let path = entry.expect("the corpus can be listed").path();
+        play(&std::fs::read(&path).expect("an input can be read"), &ENGINE);
+        count += 1;
+    }
+    assert!(count > 0, "no input in {}", dir.display());
 }

@@ -10,37 +10,39 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 const USAGE: &str = "\
-usage: mutate [--only WORD].. [--list] [--check] [--no-c] [--jobs N]
+usage: mutate [--only WORD].. [--list] [--check] [--until STAGE] [--jobs N]
 
 Plants each mutant of crates/cairn-tests/mutants/*.toml in a copy of the sources (target/mutate), builds it, and runs the tests:
-those of cairn-core if it is there, the quick ones of cairn-alloc, all of them, then those with C programs on libcairn.so. A mutant
-that a test or a compile-time assertion notices is caught. Ends with 0 if all are.
+those of cairn-core if it is there (core), the quick ones of cairn-alloc (quick), all of them (engine), then those with C programs on
+libcairn.so: the functions (abi), processes and threads (life). A mutant that a test or a compile-time assertion notices is caught.
+Ends with 0 if all are.
 
   --only WORD   only mutants whose name or file contains the word
   --list        lists them and what each breaks
   --check       only checks that what each replaces stands exactly once in its file
-  --no-c        leaves the tests with C programs out
+  --until STAGE the last stage to run: core, quick, engine, abi, or life (which is the last of all)
   --jobs N      compilers at a time";
 
 struct Options {
     only: Vec<String>,
     list: bool,
     check: bool,
-    with_c: bool,
+    until: String,
     jobs: Option<String>,
 }
 
 fn options() -> Result<Options, String> {
-    let mut options = Options { only: Vec::new(), list: false, check: false, with_c: true, jobs: None };
+    let mut options =
+        Options { only: Vec::new(), list: false, check: false, until: "life".to_owned(), jobs: None };
     let mut words = env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} wants a value\n\n{USAGE}"));
         match word.as_str() {
             "--only" => options.only.push(value()?),
+            "--until" => options.until = value()?,
             "--jobs" => options.jobs = Some(value()?),
             "--list" => options.list = true,
             "--check" => options.check = true,
-            "--no-c" => options.with_c = false,
             "--help" | "-h" => return Err(USAGE.to_owned()),
             _ => return Err(format!("unknown argument {word}\n\n{USAGE}")),
         }
@@ -121,10 +123,13 @@ impl Field {
             stage("core", "-p cairn-core --lib --tests"),
             stage("quick", &format!("{ENGINE} --lib --test policies --test play")),
             stage("engine", &format!("{ENGINE} --tests")),
+            stage("abi", "-p cairn-tests --test abi"),
+            stage("life", "-p cairn-tests --test life --test stress"),
         ];
-        if options.with_c {
-            stages.push(stage("C", "-p cairn-tests --test abi --test life --test stress"));
-        }
+        let Some(last) = stages.iter().position(|stage| stage.name == options.until) else {
+            return Err(format!("there is no stage {}\n\n{USAGE}", options.until));
+        };
+        stages.truncate(last + 1);
         let field =
             Field { tree: dir.join("tree"), target: dir.join("target"), jobs: options.jobs.clone(), stages };
         copy(scratch::workspace(), &field.tree).map_err(|e| format!("cannot copy the sources: {e}"))?;
