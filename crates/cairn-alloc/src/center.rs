@@ -84,6 +84,12 @@ pub fn locks() -> impl DoubleEndedIterator<Item = &'static Lock> {
     shelf::locks().chain(centers).chain([POOL.lock()])
 }
 
+/// Batches of so many blocks that may wait in the transfer stack of a class.
+fn depth_max(class: usize, blocks: usize) -> u8 {
+    let bytes = blocks * SHAPES[class].size as usize;
+    (STACK_BYTES_MAX / bytes).min(usize::from(STACK_DEPTH_MAX)) as u8
+}
+
 /// The list for a slab of which `available` blocks can be taken.
 #[inline]
 fn list_for(available: usize, class: usize) -> u8 {
@@ -129,36 +135,41 @@ impl Center {
         run(unsafe { &mut *self.state.get() })
     }
 
-    /// Puts free blocks of `class` into `out`, lowest address first; returns how many, 0 if memory is short.
-    pub fn refill(&self, class: usize, out: &mut [*mut u8]) -> usize {
+    /// Puts free blocks of `class` into `out`, lowest address first; returns how many, 0 if memory is short. `taken` is told so
+    /// under the lock.
+    pub fn refill(&self, class: usize, out: &mut [*mut u8], taken: impl FnOnce(usize)) -> usize {
         self.locked(|state| {
             let mut count = 0;
             while count < out.len() {
                 match state.take(class, |slab| slab.take(&mut out[count..])) {
                     0 => break,
-                    taken => count += taken,
+                    more => count += more,
                 }
             }
+            taken(count);
             count
         })
     }
 
     /// The same for one CPU, and perhaps fewer: of blocks smaller than a cache line, those that share theirs with nobody come first,
     /// or two CPUs would write to one line for as long as they use them again and again.
-    pub fn refill_apart(&self, class: usize, out: &mut [*mut u8]) -> usize {
+    pub fn refill_apart(&self, class: usize, out: &mut [*mut u8], taken: impl FnOnce(usize)) -> usize {
         if SHAPES[class].size >= LINE {
-            return self.refill(class, out);
+            return self.refill(class, out, taken);
         }
         self.locked(|state| {
-            state.take(class, |slab| match slab.take_apart(out) {
+            let count = state.take(class, |slab| match slab.take_apart(out) {
                 0 => slab.take(out),
                 count => count,
-            })
+            });
+            taken(count);
+            count
         })
     }
 
     /// Puts blocks back into their slabs. A block that does not belong there ends the process with a message.
-    pub fn flush(&self, class: usize, blocks: &[*mut u8]) {
+    /// `gone` is called when all are back, still under the lock.
+    pub fn flush(&self, class: usize, blocks: &[*mut u8], gone: impl FnOnce()) {
         let done = self.locked(|state| {
             let mut rest = blocks;
             while let Some(&first) = rest.first() {
@@ -175,6 +186,7 @@ impl Center {
                     return Err((fault, rest[0]));
                 }
             }
+            gone();
             Ok(())
         });
         // Out of the lock: a handler of the signal may allocate.
@@ -192,33 +204,33 @@ impl Center {
     }
 
     /// Brings blocks back: as a batch to whoever needs it next, if it is one and there is room, else to their slabs.
-    pub fn bring(&self, class: usize, blocks: &[*mut u8]) {
+    /// `gone` is called once, when they are no longer the caller's.
+    pub fn bring(&self, class: usize, blocks: &[*mut u8], gone: impl Fn()) {
         /// Blocks that make a batch worth handing over.
         const BATCH_MIN: usize = 4;
         // With nobody to take a batch the slabs are the better place: whole ones become free, and what comes back
         // comes in address order.
         let is_batch = blocks.len() >= BATCH_MIN && thread::count() > 1;
-        if !(is_batch && self.push(class, blocks)) {
-            self.flush(class, blocks);
+        let Some(batch) = is_batch.then(|| self.fill(class, blocks)).flatten() else {
+            return self.flush(class, blocks, gone);
+        };
+        // Before others can take them.
+        gone();
+        if let Err(batch) = self.stack.push(&POOL, batch, depth_max(class, blocks.len())) {
+            self.flush(class, blocks, || ());
+            POOL.give(batch);
         }
     }
 
-    /// Hands a batch over to whoever needs it next; false, and nothing done, if enough are waiting.
-    pub fn push(&self, class: usize, blocks: &[*mut u8]) -> bool {
-        let bytes = blocks.len() * SHAPES[class].size as usize;
-        let depth_max = (STACK_BYTES_MAX / bytes).min(usize::from(STACK_DEPTH_MAX)) as u8;
-        if self.stack.depth() >= depth_max {
-            return false;
+    /// A batch with these blocks; None if enough are waiting.
+    fn fill(&self, class: usize, blocks: &[*mut u8]) -> Option<BatchId> {
+        if self.stack.depth() >= depth_max(class, blocks.len()) {
+            return None;
         }
-        let Some(id) = POOL.take(records::take_forever) else { return false };
-        let batch = POOL.get(id);
+        let id = POOL.take(records::take_forever)?;
         // SAFETY: between `take` and `push` the batch is ours; blocks.len() <= BATCH_MAX.
-        unsafe { Batch::fill(batch, blocks) };
-        if let Err(id) = self.stack.push(&POOL, id, depth_max) {
-            POOL.give(id);
-            return false;
-        }
-        true
+        unsafe { Batch::fill(POOL.get(id), blocks) };
+        Some(id)
     }
 
     /// Takes from the transfer stack as many blocks as `out` holds, or a batch; returns how many.
@@ -247,7 +259,7 @@ impl Center {
             let batch = POOL.get(id);
             // SAFETY: between `pop` and `give` the batch is ours.
             let blocks = unsafe { Batch::blocks(batch) };
-            self.flush(class, blocks);
+            self.flush(class, blocks, || ());
             POOL.give(id);
         }
     }

@@ -3,8 +3,9 @@
 //! Before the fork all locks are taken, in the order in which the engine nests them, so that no structure is caught
 //! half changed; afterwards both sides let go. In the child only the forking thread exists: what the others had in
 //! their bins goes back to the centers ("the child owns what its dead threads owned"). Bins are consistent at every
-//! instruction (see `Bin::push`), and the transfer stacks by design; a thread that was just carrying a batch between two of
-//! them takes it with it, so a child can lose at most one batch per thread that was in a miss at that moment.
+//! instruction (see `Bin::push`), and the transfer stacks by design; what a thread was just carrying
+//! between two places is in its hands (thread/hands.rs), and goes to its slabs too. Lost to the child are only a batch that was right
+//! between a transfer stack and a bin, and the block that a thread of the program was just given or about to free.
 //! The chunk of 2 MiB that may just have been out to be filled (pages/huge.rs) comes back.
 //!
 //! A fork in a signal handler, and handlers of the fork that allocate: see inside.rs.

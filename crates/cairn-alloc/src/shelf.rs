@@ -27,7 +27,7 @@ use cairn_core::lock::Lock;
 use crate::center;
 use crate::class::{CLASS_COUNT, SHAPES};
 use crate::records;
-use crate::transfer::BATCH_MAX;
+use crate::thread::Hands;
 
 #[cfg(test)]
 pub use audit::damage;
@@ -85,44 +85,55 @@ fn here() -> &'static Shelf {
     &ALL[cpu as usize % SHELVES]
 }
 
-/// Puts free blocks of `class` into `out`; returns how many, 0 if memory is short.
-pub fn take(class: usize, out: &mut [*mut u8]) -> usize {
+/// Puts free blocks of `class` into `out`, by way of the hands, which are empty; returns how many, 0 if memory is short.
+pub fn take(class: usize, out: &mut [*mut u8], hands: &Hands) -> usize {
     let shelf = here();
     let taken = shelf.locked(|state| state.take(class, out));
     if taken > 0 {
         return taken;
     }
-    let mut fetched = [ptr::null_mut(); BATCH_MAX];
     let center = center::of(class);
     // A batch comes whole; out of a slab comes less, since what waits here keeps its slab in use.
     let (room, extra) = (row_max(class), EXTRA.min(row_max(class) / 2));
-    let count = match center.pop(&mut fetched[..(out.len() + room).min(BATCH_MAX)]) {
-        0 => center.refill_apart(class, &mut fetched[..(out.len() + extra).min(BATCH_MAX)]),
+    let popped = hands.add(class, out.len() + room, |slots, taken| {
+        let count = center.pop(slots);
+        taken(count);
+        count
+    });
+    let count = match popped {
+        0 => hands.add(class, out.len() + extra, |slots, taken| center.refill_apart(class, slots, taken)),
         count => count,
     };
     let mine = count.min(out.len());
-    out[..mine].copy_from_slice(&fetched[..mine]);
-    let rest = &fetched[mine..count];
-    let kept = shelf.locked(|state| state.put(class, rest));
-    if kept < rest.len() {
-        center.flush(class, &rest[kept..]);
+    if count > mine {
+        shelf.locked(|state| hands.keep(count - state.put(class, &hands.blocks()[mine..])));
     }
+    if hands.blocks().len() > mine {
+        center.flush(class, &hands.blocks()[mine..], || hands.keep(mine));
+    }
+    out[..mine].copy_from_slice(hands.blocks());
+    hands.keep(0);
     mine
 }
 
-/// Puts free blocks of `class` on the shelf; what it has no room for goes on, in a larger batch.
-pub fn put(class: usize, blocks: &[*mut u8]) {
-    let mut spilled = [ptr::null_mut(); BATCH_MAX];
-    let (kept, count) = here().locked(|state| {
-        let kept = state.put(class, blocks);
-        // All or nothing more: half a row makes room for the next few.
-        let half = if kept < blocks.len() { usize::from(state.rows[class].len) / 2 } else { 0 };
-        (kept, state.take(class, &mut spilled[..half]))
-    });
-    for batch in [&spilled[..count], &blocks[kept..]] {
-        if !batch.is_empty() {
-            center::of(class).bring(class, batch);
+/// Puts the blocks of `class` that are in the hands on the shelf; what it has no room for goes on, in a larger batch.
+pub fn put(class: usize, hands: &Hands) {
+    here().locked(|state| {
+        let count = hands.blocks().len();
+        let rest = count - state.put(class, hands.blocks());
+        hands.keep(rest);
+        if rest > 0 {
+            // Half a row makes room for the next few.
+            let half = usize::from(state.rows[class].len) / 2;
+            hands.add(class, half, |slots, taken| {
+                let count = state.take(class, slots);
+                taken(count);
+                count
+            });
         }
+    });
+    if !hands.blocks().is_empty() {
+        center::of(class).bring(class, hands.blocks(), || hands.keep(0));
     }
 }
 
@@ -168,7 +179,7 @@ impl Shelf {
             count
         });
         if count > 0 {
-            center::of(class).flush(class, &blocks[..count]);
+            center::of(class).flush(class, &blocks[..count], || ());
         }
     }
 }
@@ -188,7 +199,7 @@ impl State {
         count
     }
 
-    /// Puts the first of `blocks` in, as many as there is room for; returns how many.
+    /// Puts the last of `blocks` in, as many as there is room for; returns how many.
     fn put(&mut self, class: usize, blocks: &[*mut u8]) -> usize {
         let row = &mut self.rows[class];
         let size = SHAPES[class].size as usize;
@@ -203,6 +214,7 @@ impl State {
                 return 0;
             }
         }
+        let blocks = &blocks[blocks.len() - count..];
         // SAFETY: the row has SLOTS slots, and `len + count` is at most that.
         unsafe { ptr::copy_nonoverlapping(blocks.as_ptr(), row.slots.add(row.len.into()), count) };
         row.len += count as u8;
@@ -229,7 +241,7 @@ mod tests {
             assert_eq!(state.put(class, &blocks), SLOTS);
             assert_eq!(state.bytes, SLOTS * 64);
             assert_eq!(state.take(class, &mut out), 4);
-            assert_eq!(out, [60, 61, 62, 63].map(address));
+            assert_eq!(out, [66, 67, 68, 69].map(address));
             assert_eq!(state.put(class, &blocks[..2]), 2);
             assert_eq!(state.bytes, (SLOTS - 2) * 64);
         });

@@ -19,6 +19,7 @@
 //! and empty, and loses all when it was idle for some looks. What all capacities together may hold is bounded per thread and for the process.
 
 mod audit;
+mod hands;
 pub mod rest;
 
 use core::ptr;
@@ -39,6 +40,7 @@ use crate::registry::{Listing, Registered, Registry};
 use crate::slot::{self, State};
 use crate::transfer::BATCH_MAX;
 use crate::{fork, mode, modes, pages, records, region, settings, shelf};
+pub use hands::Hands;
 use rest::Rest;
 
 #[cfg(test)]
@@ -67,6 +69,7 @@ pub struct Heap {
     /// First, so that the slot leads to them.
     bins: Bins,
     cold: [Cold; CLASS_COUNT],
+    hands: Hands,
     /// Bytes that its bins may hold.
     capacity_bytes: AtomicUsize,
     /// Misses so far; paces the housekeeping.
@@ -232,10 +235,10 @@ pub fn allocate(class: usize) -> *mut u8 {
     modes::pass(count);
     bin.fill(&heap.cold[class], count, |out| {
         if uses_shelf(count) {
-            return shelf::take(class, out);
+            return shelf::take(class, out, &heap.hands);
         }
         match center.pop(out) {
-            0 => center.refill(class, out),
+            0 => center.refill(class, out, |_| ()),
             count => count,
         }
     });
@@ -252,13 +255,13 @@ fn uses_shelf(count: usize) -> bool {
 
 fn allocate_directly(class: usize) -> *mut u8 {
     let mut block = [ptr::null_mut()];
-    center::of(class).refill(class, &mut block);
+    center::of(class).refill(class, &mut block, |_| ());
     block[0]
 }
 
 /// Frees a block of `class` for a thread whose bin may be full.
 pub fn free(class: usize, block: *mut u8) {
-    let Some(heap) = current() else { return center::of(class).flush(class, &[block]) };
+    let Some(heap) = current() else { return center::of(class).flush(class, &[block], || ()) };
     let bin = &heap.bins[class];
     if bin.push(block) {
         return;
@@ -269,7 +272,7 @@ pub fn free(class: usize, block: *mut u8) {
             heap.hand_over(class, capacity.div_ceil(2));
         }
         if !bin.push(block) {
-            center::of(class).flush(class, &[block]);
+            center::of(class).flush(class, &[block], || ());
         }
         if SHAPES[class].size >= LARGE_PIECE {
             heap.rest_after_large();
@@ -345,12 +348,18 @@ impl Heap {
 
     /// Hands the `count` newest blocks of a bin over (the oldest would leave a gap to close).
     fn hand_over(&self, class: usize, count: usize) {
-        let mut blocks = [ptr::null_mut(); BATCH_MAX];
-        let blocks = &mut blocks[..count.min(BATCH_MAX)];
+        let (bin, cold) = (&self.bins[class], &self.cold[class]);
         // Out of the bin first: a fork in between loses them in the child, but never sees one twice.
-        let count = self.bins[class].drain(&self.cold[class], blocks);
-        let blocks = &blocks[..count];
-        if uses_shelf(count) { shelf::put(class, blocks) } else { center::of(class).bring(class, blocks) }
+        let count = self.hands.add(class, count, |slots, taken| {
+            let count = bin.drain(cold, slots);
+            taken(count);
+            count
+        });
+        if uses_shelf(count) {
+            shelf::put(class, &self.hands);
+        } else {
+            center::of(class).bring(class, self.hands.blocks(), || self.hands.keep(0));
+        }
     }
 
     /// Empties a bin and takes its capacity away.
@@ -546,6 +555,10 @@ pub fn bury_the_dead() {
             threads = 1;
             capacity = heap.capacity_bytes.load(Relaxed);
             continue;
+        }
+        let hands = &heap.hands;
+        if !hands.blocks().is_empty() {
+            center::of(hands.class()).flush(hands.class(), hands.blocks(), || hands.keep(0));
         }
         for class in 1..CLASS_COUNT {
             let (bin, cold) = (&heap.bins[class], &heap.cold[class]);

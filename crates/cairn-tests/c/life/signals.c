@@ -1,7 +1,7 @@
 /* Claim: signals may arrive inside malloc and free at any instruction. A handler that doesn't allocate disturbs nothing: no block
  * changes, errno is kept, and no call fails because a system call was interrupted.
  *
- * The argument: for how many seconds. */
+ * The argument: how many signals. */
 #include "table.h"
 #include <pthread.h>
 #include <semaphore.h>
@@ -47,8 +47,8 @@ static void *churn(void *seed) {
 }
 
 int main(int argc, char **argv) {
-    CHECK(argc == 2, "usage: %s SECONDS", argv[0]);
-    double end = seconds() + atof(argv[1]);
+    CHECK(argc == 2, "usage: %s SIGNALS", argv[0]);
+    long wanted = atol(argv[1]);
     CHECK(sem_init(&semaphore, 0, 0) == 0 && pipe(ends) == 0, "sem_init, pipe");
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     fcntl(ends[1], F_SETFL, O_NONBLOCK);
@@ -60,13 +60,12 @@ int main(int argc, char **argv) {
     for (uintptr_t i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], NULL, churn, (void *)i) == 0, "pthread_create");
     struct itimerval every = {{0, 1000}, {0, 1000}};
     setitimer(ITIMER_PROF, &every, NULL);
-    while (seconds() < end)
+    while (atomic_load(&handled) < wanted)
         for (int i = 0; i < THREADS; i++) pthread_kill(threads[i], SIGUSR1);
     atomic_store(&stop, 1);
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
     drop_table();
     AUDIT("at the end");
     printf("%ld signals\n", atomic_load(&handled));
-    CHECK(atomic_load(&handled) > 100, "only %ld signals", atomic_load(&handled));
     return 0;
 }

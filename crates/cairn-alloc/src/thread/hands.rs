@@ -1,0 +1,59 @@
+//! What a thread has in its hands: free blocks on their way between its bins and the places that all threads share.
+//!
+//! It may have to wait for a lock with them, and if the process forks meanwhile, its child finds them here and gives them back to
+//! their slabs. So none may ever be here and elsewhere at once *for a fork to see*: they come into the hands and leave them under the
+//! lock of the other place, which a fork waits for. Where there is no lock (a bin, a transfer stack) they are out of one before they are in
+//! the other: a fork right between two instructions loses them, to the child only.
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicUsize, Ordering::*, compiler_fence};
+
+use crate::transfer::BATCH_MAX;
+
+/// Blocks of one class. All zeroes is none.
+pub struct Hands {
+    class: AtomicUsize,
+    count: AtomicUsize,
+    blocks: UnsafeCell<[*mut u8; BATCH_MAX]>,
+}
+
+// SAFETY: used by the heap's thread only, or by a fork's child if that thread no longer exists.
+unsafe impl Sync for Hands {}
+
+impl Hands {
+    /// The blocks.
+    pub fn blocks(&self) -> &[*mut u8] {
+        // SAFETY: one thread uses them, and `add` lends only what lies behind the first `count`.
+        unsafe { core::slice::from_raw_parts(self.blocks.get().cast(), self.count.load(Relaxed)) }
+    }
+
+    /// Their class.
+    pub fn class(&self) -> usize {
+        self.class.load(Relaxed)
+    }
+
+    /// Adds up to `most` blocks of `class`, as many as there is room for. `source` gets the slots and a function to be called with the
+    /// number of blocks that it wrote, under the lock of the place where they were; it returns that number.
+    pub fn add(
+        &self,
+        class: usize,
+        most: usize,
+        source: impl FnOnce(&mut [*mut u8], &dyn Fn(usize)) -> usize,
+    ) -> usize {
+        let before = self.count.load(Relaxed);
+        debug_assert!(before == 0 || self.class() == class);
+        let most = most.min(BATCH_MAX - before);
+        // SAFETY: the slots behind the blocks are nobody's, and one thread uses them.
+        let slots =
+            unsafe { core::slice::from_raw_parts_mut(self.blocks.get().cast::<*mut u8>().add(before), most) };
+        self.class.store(class, Relaxed);
+        source(slots, &|count| self.keep(before + count))
+    }
+
+    /// All but the first `count` blocks are elsewhere now.
+    pub fn keep(&self, count: usize) {
+        compiler_fence(SeqCst);
+        self.count.store(count, Release);
+        compiler_fence(SeqCst);
+    }
+}
