@@ -377,10 +377,11 @@ fn move_mapping(block: Block, bytes: usize) -> Option<Block> {
     // Page tables of huge pages move as they are only from one multiple of their size to another.
     let align = align_for(bytes);
     let new = make(bytes, room_for(bytes), align, Prefer::Clean)?;
-    if pages::is_dirty(new.0) {
-        // There was no clean span. Its pages would be in the way, and if the move fails they could be lost.
-        // SAFETY: the span is ours and new.
-        unsafe { os::purge(new.address(), new.span_bytes()) };
+    // If there was no clean span, its pages would be in the way; and if the move fails they could be lost.
+    // SAFETY: the span is ours and new.
+    if pages::is_dirty(new.0) && !unsafe { os::purge(new.address(), new.span_bytes()) } {
+        release(new, 0);
+        return None;
     }
     // The whole spans: so each is one mapping, and can be moved again.
     // SAFETY: both spans are live, disjoint, page-aligned and ours; `new` is longer.

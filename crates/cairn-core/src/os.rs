@@ -199,8 +199,10 @@ pub unsafe fn purge(at: *mut u8, bytes: usize) -> bool {
             MAPPING => map_over(at, bytes),
             _ => {
                 let witness = at.cast::<usize>();
+                let was = witness.read_volatile();
                 witness.write_volatile(1);
                 if !advise_unneeded(at, bytes) {
+                    witness.write_volatile(was);
                     return false;
                 }
                 let helps = witness.read_volatile() == 0;
@@ -209,6 +211,16 @@ pub unsafe fn purge(at: *mut u8, bytes: usize) -> bool {
             }
         }
     }
+}
+
+/// Gives pages back that nobody will ever look at again, accessible or not (`madvise(MADV_DONTNEED)`); a refusal changes nothing.
+///
+/// # Safety
+/// The range is page-aligned, the caller's, and never read again.
+pub unsafe fn drop_pages(at: *mut u8, bytes: usize) {
+    let _errno = KeepErrno::new();
+    // SAFETY: the caller's contract.
+    unsafe { advise_unneeded(at, bytes) };
 }
 
 /// # Safety
