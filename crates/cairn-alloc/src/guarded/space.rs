@@ -120,6 +120,13 @@ impl Space {
         while self.marks && self.ready < self.low + pages {
             self.marks = self.make_ready();
         }
+        if self.low < self.ready && self.ready < self.low + pages {
+            // The kernel refused: what is ready is too short for this run, and no run is half of it.
+            self.low = self.ready;
+            if self.high - self.low < pages {
+                return None;
+            }
+        }
         let first = self.low;
         self.low += pages;
         Some(first)

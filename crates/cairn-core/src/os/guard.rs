@@ -7,7 +7,7 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use super::{KeepErrno, commit};
+use super::{KeepErrno, commit, purge};
 use crate::count::{self, Call};
 
 /// `MADV_GUARD_INSTALL` and `MADV_GUARD_REMOVE`; the `libc` crate has them for some targets only.
@@ -88,8 +88,8 @@ pub unsafe fn forbid(at: *mut u8, bytes: usize) -> bool {
     unsafe { libc::mprotect(at.cast(), bytes, libc::PROT_NONE) == 0 }
 }
 
-/// Turns memory back into address space that can't be touched, and gives its pages back (`mmap(MAP_FIXED)`, PROT_NONE). False if the
-/// kernel refuses.
+/// Turns memory back into address space that can't be touched, and gives its pages back (`mmap(MAP_FIXED)`, PROT_NONE, or what does the
+/// same in two steps). False if the kernel refuses all that.
 ///
 /// # Safety
 /// The range is page-aligned, lies in a reservation of the caller, and holds nothing that anybody needs.
@@ -97,8 +97,12 @@ pub unsafe fn decommit(at: *mut u8, bytes: usize) -> bool {
     let _errno = KeepErrno::new();
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
     count::call(Call::Mmap);
-    // SAFETY: the caller's contract: what is replaced is its own.
-    unsafe { libc::mmap(at.cast(), bytes, libc::PROT_NONE, flags, -1, 0) != libc::MAP_FAILED }
+    // SAFETY: the caller's contract: what is replaced is its own. The second way needs the first to have failed before anything was
+    // changed, which is how it fails: the kernel looks at its limits first.
+    unsafe {
+        let mapped = libc::mmap(at.cast(), bytes, libc::PROT_NONE, flags, -1, 0);
+        mapped != libc::MAP_FAILED || (purge(at, bytes) && forbid(at, bytes))
+    }
 }
 
 /// Makes a range readable only (`mprotect`, PROT_READ); false if the kernel refuses.
