@@ -138,12 +138,16 @@ impl Block {
         unsafe { write_pattern(self.span().add(end), self.guard_at() - end) };
     }
 
-    /// Takes the guard behind it away; false if the kernel refuses.
+    /// Takes the guard behind it away; false, and it is still there, if the kernel refuses.
     fn open_end(self) -> bool {
         let guard_at = self.span().wrapping_add(self.guard_at());
-        let (bytes, guard) = (self.body().guard_bytes as usize, core::mem::take(&mut self.body().guard));
+        let (bytes, guard) = (self.body().guard_bytes as usize, self.body().guard);
         // SAFETY: `close_end` installed it.
-        bytes == 0 || unsafe { os::remove_guard(guard_at, bytes, guard) }
+        let opened = bytes == 0 || unsafe { os::remove_guard(guard_at, bytes, guard) };
+        if opened {
+            self.body().guard = Guard::None;
+        }
+        opened
     }
 
     /// How many bytes behind it were changed, as [`seal::changed_behind`].
@@ -193,8 +197,15 @@ impl Block {
             pages::free(self.0, used);
         } else {
             // A part of it can't be touched any more, so nobody shall get it.
-            pages::retire(self.0);
+            self.lose();
         }
+    }
+
+    /// Gives the block's addresses up for ever, and its pages back.
+    pub fn lose(self) {
+        // SAFETY: nobody will use the span again. If the kernel refuses this too, some pages are lost with it.
+        unsafe { os::drop_pages(self.span(), self.guard_at()) };
+        pages::retire(self.0);
     }
 
     /// Makes all of the span inaccessible, or accessible again; false if the kernel refuses.

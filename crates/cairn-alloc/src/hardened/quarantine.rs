@@ -105,7 +105,7 @@ fn leave(entry: Entry) {
         block.release(entry.bytes);
     } else {
         // The kernel has no room for the mappings that it takes to join them; so it stays inaccessible for ever.
-        crate::pages::retire(entry.span);
+        block.lose();
     }
 }
 
