@@ -35,8 +35,17 @@ pub fn static_library() -> Option<PathBuf> {
 /// Takes the settings of the tests out of a command's environment: a program on the library must see none that the
 /// library doesn't know, or it is warned of.
 pub fn hide_test_settings(command: &mut Command) -> &mut Command {
-    let ours = ["CAIRN_TEST_LIBRARY", "CAIRN_TEST_FULL", "CAIRN_REQUIRE_PROGRAMS"];
-    ours.into_iter().fold(command, |command, name| command.env_remove(name))
+    let of_tests = [
+        "TEST_LIBRARY",
+        "TEST_FULL",
+        "REQUIRE_PROGRAMS",
+        "STRAITS_RUNS",
+        "STRAITS_PLAN",
+        "STRAITS_MODE",
+        "STRAITS_SEED",
+        "STRAITS_START",
+    ];
+    of_tests.iter().fold(command, |command, name| command.env_remove(format!("CAIRN_{name}")))
 }
 
 /// A cargo for a nested call: what the outer cargo told this test about itself is taken out of its environment.
