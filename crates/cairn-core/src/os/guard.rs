@@ -162,7 +162,7 @@ mod tests {
             }
             assert!(forbid(at, page) && crate::os::commit(at, page));
             assert_eq!(at.read(), 1, "what was forbidden is kept");
-            unmap(at, 3 * page);
+            assert!(unmap(at, 3 * page));
         }
     }
 
