@@ -104,7 +104,8 @@ pub fn lock() -> &'static Lock {
 /// A guarded block, or None if a limit is reached.
 pub fn allocate(request: Request) -> Option<*mut u8> {
     let block = pool::allocate(request, &Trace::here());
-    if block.is_none() {
+    // (A size that no machine has isn't worth a word: the default engine will refuse it.)
+    if block.is_none() && request.size <= os::physical_memory() {
         tell_of_limit();
     }
     block

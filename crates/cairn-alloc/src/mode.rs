@@ -135,6 +135,7 @@ pub fn enter(mode: Mode) -> Result<(), Refused> {
     }
     let begin = || CURRENT.store(mode as u8, Relaxed);
     if mode.has_bins() {
+        thread::be_born();
         begin();
     } else if !thread::end_bins(begin) {
         return Err(Refused::Threads);

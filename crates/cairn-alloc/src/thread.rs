@@ -520,6 +520,11 @@ fn leave(heap: &Heap) {
     heap.listing.leave();
 }
 
+/// Makes sure that the fork handlers are registered, as the first birth does: a mode may have locks before anybody is born.
+pub fn be_born() {
+    current();
+}
+
 /// Takes the calling thread's bins away, and after `begin`, which changes the mode, no thread gets any. False, and nothing done, if
 /// another thread has bins: nobody can take them from it.
 ///

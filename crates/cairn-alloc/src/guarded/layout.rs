@@ -6,6 +6,8 @@
 //! ```
 //! The bytes of open pages that are not the block's hold a pattern, which is looked at when the block is freed.
 
+use core::ops::Range;
+
 use cairn_core::os::page_size;
 
 use crate::settings;
@@ -64,14 +66,32 @@ impl Place {
     pub unsafe fn spoilt(self) -> Option<usize> {
         // SAFETY: the caller's contract.
         let is_spoilt = |&address: &usize| unsafe { pointer(address).read_volatile() } != PATTERN;
-        let [before, behind] = self.margins();
-        let found = (behind.0..behind.1).find(is_spoilt);
-        found.or_else(|| (before.0..before.1).rev().find(is_spoilt))
+        let [before, behind] = self.margins().map(|(begin, end)| begin..end);
+        // SAFETY: as above.
+        if unsafe { is_painted(behind.clone()) && is_painted(before.clone()) } {
+            return None;
+        }
+        behind.clone().find(is_spoilt).or_else(|| before.rev().find(is_spoilt))
     }
 
     fn margins(self) -> [(usize, usize); 2] {
         [(self.open_begin, self.begin), (self.begin + self.size, self.open_end.max(self.begin + self.size))]
     }
+}
+
+/// Whether no byte of a margin was written to, looked at in words as far as that goes.
+///
+/// # Safety
+/// The bytes can be read.
+unsafe fn is_painted(margin: Range<usize>) -> bool {
+    let bytes = margin.end - margin.start;
+    // SAFETY: the caller's contract.
+    let (head, words, tail) =
+        unsafe { core::slice::from_raw_parts(pointer(margin.start), bytes).align_to::<u64>() };
+    let right = |&byte: &u8| byte == PATTERN;
+    head.iter().all(right)
+        && tail.iter().all(right)
+        && words.iter().all(|&word| word == u64::from_ne_bytes([PATTERN; 8]))
 }
 
 fn pointer(address: usize) -> *const u8 {

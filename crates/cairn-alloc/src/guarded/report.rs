@@ -13,7 +13,7 @@ pub enum Access {
     Read,
     Write,
     /// Nobody told.
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg_attr(target_arch = "x86_64", expect(dead_code, reason = "this processor always tells"))]
     Unknown,
 }
 
@@ -22,7 +22,6 @@ pub fn print_access(address: usize, access: Access, record: Option<&Record>, at:
     let verb = match access {
         Access::Read => "read of ",
         Access::Write => "write to ",
-        #[cfg(not(target_arch = "x86_64"))]
         Access::Unknown => "access to ",
     };
     let Some(record) = record else {
@@ -52,11 +51,11 @@ pub fn refuse(wrong: &Wrong, address: usize, record: &Record, by: &Trace, verb: 
         }
         Wrong::DoubleFree => {
             let line = if verb == "free" {
-                line.text("double free")
+                line.text("double free of ")
             } else {
-                line.text(verb).text(" of freed memory")
+                line.text(verb).text(" of freed memory at ")
             };
-            let line = line.text(" of ").address(address);
+            let line = line.address(address);
             match record.relation(address) {
                 Relation::Inside(0) => line.text(" (block of ").number(record.size).text(" bytes"),
                 _ => place(line, address, record),

@@ -136,7 +136,31 @@ unsafe fn access(context: *const libc::ucontext_t) -> Access {
         let error = unsafe { (*context).uc_mcontext.gregs[libc::REG_ERR as usize] };
         if error & WRITE != 0 { Access::Write } else { Access::Read }
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    {
+        // Behind the registers the kernel puts records, each with a kind and its length; one holds the syndrome of the fault.
+        const SYNDROME: u32 = 0x4553_5201;
+        const WRITE: u64 = 1 << 6;
+        const REGISTERS: usize = (size_of::<u64>() * 34).next_multiple_of(16);
+        // SAFETY: the caller's contract; the records end with one of kind 0 within 4096 bytes.
+        unsafe {
+            let first = (&raw const (*context).uc_mcontext).cast::<u8>().add(REGISTERS);
+            let mut at = 0;
+            while at < 4096 {
+                let [kind, bytes] = first.add(at).cast::<[u32; 2]>().read();
+                if kind == SYNDROME {
+                    let syndrome = first.add(at + 8).cast::<u64>().read();
+                    return if syndrome & WRITE != 0 { Access::Write } else { Access::Read };
+                }
+                if kind == 0 || bytes == 0 {
+                    break;
+                }
+                at += bytes as usize;
+            }
+        }
+        Access::Unknown
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     {
         let _ = context;
         Access::Unknown
