@@ -73,7 +73,7 @@ pub fn refuse(wrong: &Wrong, address: usize, record: &Record, by: &Trace, verb: 
             .number(layout.size())
             .text(" bytes, alignment ")
             .number(layout.align())
-            .text(" (known"),
+            .text(" (both stacks follow"),
         Wrong::Spoilt(at) => place(
             line.text("overflow, found by ").text(verb).text(": something wrote to ").address(*at),
             *at,

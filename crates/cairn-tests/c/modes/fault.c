@@ -27,6 +27,13 @@ FUNCTION void frees(char *block) {
     sink = 1;
 }
 
+void free_sized(void *, size_t) __attribute__((weak));
+
+FUNCTION void frees_sized(char *block, size_t size) {
+    free_sized(block, size);
+    sink = 1;
+}
+
 FUNCTION void reads(volatile char *at) {
     sink = *at;
     sink = 1;
@@ -90,6 +97,9 @@ int main(int argc, char **argv) {
         frees(block);
     } else if (!strcmp(what, "interior-free")) {
         frees(block + 16);
+    } else if (!strcmp(what, "wrong-size")) {
+        frees_sized(allocates(40), 40);
+        frees_sized(block, 47);
     } else if (!strcmp(what, "realloc-of-freed")) {
         frees(block);
         hidden = realloc(block, 100);

@@ -88,6 +88,10 @@ fn wrong_frees_are_refused_with_both_stacks() {
     }
     let inside = ["cairn: free of an address inside a block: 0x", ", 16 bytes into a block of 48 bytes"];
     is_told("interior-free", DEBUG, End::Refused, &inside, &[("free", "frees"), ALLOCATED]);
+    // 47 and 48 bytes are one to the default mode.
+    let wrong =
+        ["cairn: free of 0x", " with a wrong size: it is a block of 48 bytes, freed as one of 47 bytes"];
+    is_told("wrong-size", DEBUG, End::Refused, &wrong, &[("free", "frees_sized"), ALLOCATED]);
     let realloc = ["cairn: realloc of freed memory at 0x", "block of 48 bytes"];
     is_told("realloc-of-freed", DEBUG, End::Refused, &realloc, &[("realloc", "main"), ALLOCATED, FREED]);
     let size = ["cairn: malloc_usable_size of freed memory at 0x"];
