@@ -12,6 +12,7 @@
 enum { MARKER = 31905, KIB = 1024, MIB = 1 << 20, SLOTS = 500, LARGE = 24, HELD = 800, THREADS = 4, SHARED = 64 };
 
 extern int cairn_check(void) __attribute__((weak));
+extern int keys_refused(void) __attribute__((weak)); /* lib_no_keys.c */
 
 struct block { unsigned char *at; size_t size; unsigned seed; };
 static struct block held[HELD], slots[SLOTS], large[LARGE];
@@ -258,6 +259,7 @@ int main(int argc, char **argv) {
         if (resident >= resident_before + 8 * KIB && !loose) malloc_stats();
         CHECK(loose || resident < resident_before + 8 * KIB, "RSS was %ld KiB before the storm and is %ld", resident_before, resident);
     }
+    if (getenv("NO_KEYS")) CHECK(keys_refused && keys_refused() > 0, "no key was asked for: nothing was %s", "tested");
     dprintf(2, "refused %u space %ld\n", failed, space - space_before);
     for (int i = 0; i < HELD; i++) drop(&held[i]);
     audit();

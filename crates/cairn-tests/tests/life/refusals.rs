@@ -13,7 +13,7 @@
 use cairn_tests::cprogram::preloaded;
 use cairn_tests::refusal::{self, Begin, KINDS, Outcome, Plan};
 use cairn_tests::scratch::Scratch;
-use cairn_tests::{compile, programs};
+use cairn_tests::{command, compile, library, programs};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -220,6 +220,20 @@ fn calls_fail_from_the_start() {
             (1..=long().unwrap_or(10)).map(|seed| Plan::Chance { seed, per_mille: 100 * (seed % 10 + 1) });
         [plans(made, 3, 1), plans(made, 2, ALL)].concat().into_iter().chain(chances).collect()
     });
+}
+
+/// Without a key for thread-specific data no thread can have bins, since nobody would empty them at its end: all goes to the
+/// centers directly, and nothing else changes.
+#[test]
+fn there_are_no_keys_for_thread_specific_data() {
+    let Some(between) = compile::shared("life/lib_no_keys.c", &[]) else { return };
+    let program = compile::program("life/refused_calls.c", &[]).expect("a compiler is there");
+    let preload = std::env::join_paths([library::shared_object(), &between]).expect("paths without a colon");
+    for what in ["create", "set"] {
+        let mut command = preloaded(&program, &["1", "5", "strict"]);
+        command.env("LD_PRELOAD", &preload).env("NO_KEYS", what);
+        command::run(&mut command, Duration::from_secs(60)).expect_success();
+    }
 }
 
 /// For who looks into a failure.
