@@ -242,6 +242,12 @@ int main(int argc, char **argv) {
         _ZdlPvm(p, 3000);
         unseen("deleted with a wrong size");
     }
+    if (IS("no-fault")) {
+        churn(96, 100000);
+        churn(5000, 1000);
+        free(malloc(1 << 20));
+        harmless("nothing was wrong");
+    }
     fprintf(stderr, "no fault named %s\n", fault);
     return 2;
 }
