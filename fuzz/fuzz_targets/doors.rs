@@ -8,8 +8,12 @@ use libfuzzer_sys::fuzz_target;
 
 #[path = "../../crates/cairn-malloc/src/aligned.rs"]
 mod aligned;
+#[path = "../../crates/cairn-malloc/src/audit.rs"]
+mod audit;
 #[path = "../../crates/cairn-malloc/src/cxx.rs"]
 mod cxx;
+#[path = "../../crates/cairn-malloc/src/helper.rs"]
+mod helper;
 #[path = "../../crates/cairn-malloc/src/info.rs"]
 mod info;
 #[path = "../../crates/cairn-malloc/src/report.rs"]

@@ -24,7 +24,7 @@ static TO: AtomicI32 = AtomicI32::new(libc::STDERR_FILENO);
 /// Looks at the whole heap of the process. 0 if it is whole; 1 if it is damaged, after a line on stderr that names the first
 /// damage and its address; -1 and ENOMEM if there is no memory for what the audit has to note, or EDEADLK in a signal handler that
 /// interrupted its thread inside the heap.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(cairn_inside), unsafe(no_mangle))]
 pub extern "C" fn cairn_check() -> c_int {
     match audit::check() {
         Ok(_) => 0,

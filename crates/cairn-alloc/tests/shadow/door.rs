@@ -147,8 +147,8 @@ pub static ENGINE: Door = Door {
         None => no_memory(),
     },
     free,
-    free_sized: |block, _| unsafe { free(block) },
-    free_aligned_sized: |block, _, _| unsafe { free(block) },
+    free_sized,
+    free_aligned_sized: |block, align, size| unsafe { engine::free_sized_slow(block, size, align) },
     aligned_alloc: |align, size| given(engine::allocate_aligned(align, size)),
     posix_memalign: |out, align, size| {
         let block = engine::allocate_aligned(align, size);
@@ -170,7 +170,7 @@ pub static ENGINE: Door = Door {
     new_aligned: |size, align| given(engine::allocate_aligned(align, size)),
     new_aligned_nothrow: |size, align, _| given(engine::allocate_aligned(align, size)),
     delete: free,
-    delete_sized: |block, _| unsafe { free(block) },
+    delete_sized: free_sized,
     delete_aligned: |block, _| unsafe { free(block) },
     delete_sized_aligned: |block, _, _| unsafe { free(block) },
 };
@@ -192,6 +192,15 @@ fn malloc(size: usize) -> Block {
 unsafe fn free(block: Block) {
     // SAFETY: the caller's contract.
     unsafe { super::free(block) }
+}
+
+unsafe fn free_sized(block: Block, size: usize) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        if !engine::free_sized_fast(block, size) {
+            engine::free_sized_slow(block, size, 1);
+        }
+    }
 }
 
 unsafe fn realloc(block: Block, size: usize) -> Block {

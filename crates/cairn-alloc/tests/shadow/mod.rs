@@ -30,7 +30,7 @@ use cairn_alloc::{Cairn, engine};
 use door::{Door, Owner, called};
 pub use live::Live;
 pub use random::Random;
-pub use runs::{alone, expect_counted, run_alone, run_threads, steps};
+pub use runs::{alone, expect_counted, expect_whole, run_alone, run_threads, steps};
 
 pub fn allocate(size: usize) -> *mut u8 {
     let block = engine::allocate_fast(size);

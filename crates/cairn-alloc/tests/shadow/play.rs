@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 use cairn_alloc::settings::{DECAY_MS, THREAD_KIB};
 
 use super::door::{Door, ENGINE};
-use super::{Live, Random, Shadow, expect_counted, steps};
+use super::{Live, Random, Shadow, expect_counted, expect_whole, steps};
 
 /// The thread that plays, and three more.
 const THREADS: usize = 4;
@@ -36,6 +36,7 @@ pub fn play(bytes: &[u8], door: &'static Door) {
     }
     (door.trim)(0);
     if counted {
+        expect_whole();
         expect_counted([].iter());
     }
 }
@@ -115,6 +116,7 @@ fn in_turns(bytes: &[u8], door: &'static Door, counted: bool) {
     }
     // They wait, so the count is exact, whatever they hold.
     if counted {
+        expect_whole();
         expect_counted(game.shadow.blocks());
     }
     players.into_iter().flatten().for_each(Player::end);

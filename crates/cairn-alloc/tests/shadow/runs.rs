@@ -116,7 +116,7 @@ pub fn run_threads(generations: u64, steps: usize) {
 }
 
 /// The audit of the whole heap finds nothing.
-fn expect_whole() {
+pub fn expect_whole() {
     if let Err(failure) = cairn_alloc::audit::check() {
         panic!("{failure:?}");
     }
