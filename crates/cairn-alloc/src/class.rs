@@ -89,9 +89,8 @@ static CLASSES_AT_8: [u8; SMALL_MAX / 8 + 1] = {
 /// The class for `size` bytes of the C door; `size` is at most [`SMALL_MAX`].
 #[inline(always)]
 pub fn of_size(size: usize) -> usize {
-    debug_assert!(size <= SMALL_MAX);
-    // SAFETY: the caller keeps size <= SMALL_MAX, so the index is at most SMALL_MAX / 16.
-    usize::from(unsafe { *CLASSES_AT_16.get_unchecked(index_at_16(size)) }) / 2
+    // Checked, since anybody may call this; who has just compared the size pays nothing for it.
+    usize::from(CLASSES_AT_16[index_at_16(size)]) / 2
 }
 
 /// The class for a Rust layout, or 0 if it is not small. `align` is a power of two. A class whose blocks are a

@@ -3,6 +3,7 @@
 //! An ordering that nobody misses is either stronger than it need be or tested by nobody. So each has a name (see
 //! [`cairn_core::sync`]) and a row here; a test reads the sources and fails if a name has no row or an ordering no name, and in a
 //! build with loom another runs the test of each row with the ordering weakened, and wants it to fail.
+//! Rows that loom can't see are run under Miri: `cargo test -p cairn-model --test models -- --ignored miri`.
 
 /// One thing that is made weaker.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,8 @@ pub enum Tool {
     Loom,
     /// Miri, in a build with `--cfg cairn_mutants`: plain memory is involved, whose order loom doesn't model.
     Miri,
+    /// None. The row's fault says what would, its test which other one argues for it.
+    None,
 }
 
 const fn row(name: &'static str, file: &'static str, test: &'static str, fault: &'static str) -> Mutant {
@@ -36,11 +39,18 @@ const fn by_miri(row: Mutant) -> Mutant {
     Mutant { seen_by: Tool::Miri, ..row }
 }
 
+/// A stock of the hardened heap is no file of its own that a model could take in. What its fences keep is what a bin's keep, in the same
+/// words: a block before the length, a piece forgotten before it is given away.
+const fn like(row: Mutant) -> Mutant {
+    Mutant { seen_by: Tool::None, ..row }
+}
+
 const BIN: &str = "cairn-alloc/src/bin.rs";
 const LOCK: &str = "cairn-core/src/lock.rs";
 const KEY: &str = "cairn-alloc/src/key.rs";
 const REGISTRY: &str = "cairn-alloc/src/registry.rs";
 const WINDOW: &str = "cairn-alloc/src/region/window.rs";
+const STOCK: &str = "cairn-alloc/src/hardened/heap.rs";
 const TRANSFER: &str = "cairn-alloc/src/transfer.rs";
 const HEAD: &str = "cairn-alloc/src/transfer/head.rs";
 
@@ -67,6 +77,9 @@ pub const MUTANTS: &[Mutant] = &[
     row("bin-change-shut", BIN, "bins::an_array_is_changed_in_order", "a fork's child finds the old top above the new base"),
     row("bin-change-open", BIN, "bins::an_array_is_changed_in_order", "a fork's child finds the new top above the old base"),
     row("bin-change-give", BIN, "bins::an_array_is_changed_in_order", "a fork's child finds an array that is used for something else"),
+    like(row("stock-retain", STOCK, "bins::a_block_is_in_its_slot_before_top_is_above_it", "a fork's child finds rubbish in a stock")),
+    like(row("stock-fetch", STOCK, "bins::a_filled_bin_has_its_blocks_before_top_is_above_them", "the same")),
+    like(row("stock-close", STOCK, "bins::an_array_is_changed_in_order", "a fork's child finds a stock in a piece that is used for something else")),
     row("version", HEAD, "transfer::a_head_that_returns_is_told_apart", "the head looks the same, and a batch has two owners (ABA)"),
     row("push", TRANSFER, "transfer::two_threads_push_and_pop", "the popper sees an old batch"),
     row("pop-look", TRANSFER, "transfer::a_push_publishes_a_chunk_that_the_popper_never_saw", "the same, from the other side"),

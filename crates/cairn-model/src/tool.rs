@@ -79,17 +79,31 @@ pub fn crowd<T: Send + 'static>(threads: usize, run: impl Fn(usize) -> T + Send 
 /// Memory that lives as long as this: what the pools of a model are made from. Reads as zero.
 #[derive(Debug, Default)]
 pub struct Memory {
-    // The standard library's lock, never held across a step of the model.
-    pieces: Mutex<Vec<Box<[u128]>>>,
+    // The standard library's lock, never held across a step of the model. Pointers, since to move a box is to claim its contents.
+    pieces: Mutex<Vec<Piece>>,
 }
+
+#[derive(Debug)]
+struct Piece(*mut [u128]);
+
+// SAFETY: a piece of memory, which belongs to no thread.
+unsafe impl Send for Piece {}
 
 impl Memory {
     /// So many bytes, aligned to 16.
     pub fn take(&self, bytes: usize) -> *mut u8 {
-        let mut piece = vec![0u128; bytes.div_ceil(16)].into_boxed_slice();
-        let address = piece.as_mut_ptr().cast();
-        self.pieces.lock().unwrap().push(piece);
-        address
+        let piece = Box::into_raw(vec![0u128; bytes.div_ceil(16)].into_boxed_slice());
+        self.pieces.lock().unwrap().push(Piece(piece));
+        piece.cast()
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        for Piece(piece) in self.pieces.get_mut().unwrap().drain(..) {
+            // SAFETY: made by `take`; whoever used it shares ownership of this, and has ended.
+            drop(unsafe { Box::from_raw(piece) });
+        }
     }
 }
 

@@ -32,3 +32,4 @@ pub mod programs;
 pub mod refusal;
 pub mod scratch;
 pub mod tracer;
+pub mod unsafe_code;

@@ -13,16 +13,20 @@
 
 use core::cell::Cell;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicUsize, Ordering::*, compiler_fence};
+use core::sync::atomic::{AtomicU16, AtomicUsize, Ordering::Relaxed};
 
 use cairn_core::count::Place;
 use cairn_core::lock::Lock;
+use cairn_core::ord;
+use cairn_core::sync::compiler_fence;
 
 use crate::class::{CLASS_COUNT, SHAPES};
 use crate::hardened::center;
 use crate::hardened::random::Stream;
 use crate::hardened::{judge, seal};
 use crate::inside::Inside;
+use crate::key::Key;
+use crate::registry::{Listing, Registered, Registry};
 use crate::slot::{self, State};
 use crate::{fork, pages, records, thread};
 
@@ -57,24 +61,27 @@ pub struct Heap {
     stocks: [Stock; CLASS_COUNT],
     /// Trips to the slabs; paces the housekeeping.
     trips: Cell<usize>,
-    /// Whether a thread lives in it.
-    taken: AtomicBool,
     /// Who took it last (`pthread_self`). Under the birth lock.
     owner: AtomicUsize,
-    /// The next one in the registry.
-    next: AtomicPtr<Heap>,
+    listing: Listing<Heap>,
+}
+
+// SAFETY: a field of it.
+unsafe impl Registered for Heap {
+    fn listing(&self) -> &Listing<Heap> {
+        &self.listing
+    }
 }
 
 // SAFETY: the cells are used by the heap's thread only; others read nothing but atomics. (A fork's child uses the heaps of threads
 // that no longer exist.)
 unsafe impl Sync for Heap {}
 
-/// All heaps, newest first.
-static REGISTRY: AtomicPtr<Heap> = AtomicPtr::new(ptr::null_mut());
+static REGISTRY: Registry<Heap> = Registry::new();
 static BIRTH: Lock = Lock::named(Place::Birth);
 static THREADS: AtomicUsize = AtomicUsize::new(0);
-/// The key whose destructor tells us that a thread ends, + 1; 0 before it was made.
-static EXIT_KEY: AtomicUsize = AtomicUsize::new(0);
+/// The key whose destructor tells us that a thread ends.
+static EXIT_KEY: Key = Key::new();
 
 /// Blocks and bytes that a ring holds at most, and blocks at least,
 const RING_MAX: usize = 64;
@@ -144,7 +151,7 @@ impl Stock {
                 self.held.store(self.held.load(Relaxed) + 1, Relaxed);
             } else {
                 *self.slots().add(length) = oldest;
-                compiler_fence(Release);
+                compiler_fence(ord!("stock-retain", Release));
                 self.length.store(length as u16 + 1, Relaxed);
             }
         }
@@ -192,7 +199,7 @@ impl Stock {
         let (memory, bytes) = (self.ring.get(), self.bytes());
         // First, so that the child of a fork never finds memory here that is no longer ours.
         self.forget();
-        compiler_fence(SeqCst);
+        compiler_fence(ord!("stock-close", Release));
         // SAFETY: taken by `open` with as many bytes, and nobody knows it any more.
         unsafe { records::give(memory.cast(), bytes) };
     }
@@ -259,7 +266,7 @@ impl Heap {
         // SAFETY: the slots behind the stock's blocks are free, and there are that many.
         let out = unsafe { core::slice::from_raw_parts_mut(stock.slots().add(length), batch) };
         let count = center::of(class).take(class, out, &self.random);
-        compiler_fence(Release);
+        compiler_fence(ord!("stock-fetch", Release));
         stock.length.store((length + count) as u16, Relaxed);
         let block = match length + count {
             0 => ptr::null_mut(),
@@ -341,7 +348,7 @@ fn birth() -> Option<&'static Heap> {
     let heap = {
         let _held = BIRTH.hold();
         fork::register();
-        free_heap()
+        left_heap()
             .or_else(stranded_heap)
             .or_else(make_heap)
             .inspect(|heap| heap.owner.store(thread::me(), Relaxed))
@@ -366,55 +373,41 @@ fn birth() -> Option<&'static Heap> {
     known
 }
 
-fn free_heap() -> Option<&'static Heap> {
-    let heap = heaps().find(|heap| heap.taken.compare_exchange(false, true, Acquire, Relaxed).is_ok());
+fn left_heap() -> Option<&'static Heap> {
+    let heap = REGISTRY.take_left();
     THREADS.fetch_add(usize::from(heap.is_some()), Relaxed);
     heap
 }
 
 /// A heap whose thread died without leaving it, as in the default engine (thread.rs): it is counted already.
 fn stranded_heap() -> Option<&'static Heap> {
-    heaps().find(|heap| heap.taken.load(Relaxed) && heap.owner.load(Relaxed) == thread::me())
+    REGISTRY.all().find(|heap| heap.listing.is_taken() && heap.owner.load(Relaxed) == thread::me())
 }
 
 /// A new heap, in the registry. Under the birth lock.
 fn make_heap() -> Option<&'static Heap> {
-    // What was never handed out reads as zero, which is what a heap begins with.
     let memory: *mut Heap = records::take_forever(size_of::<Heap>()).cast();
-    // SAFETY: the memory is ours, large enough and aligned to 64; zeroes are a valid value of all fields.
-    let heap = unsafe { memory.as_ref() }?;
-    heap.taken.store(true, Relaxed);
-    heap.next.store(REGISTRY.load(Relaxed), Relaxed);
-    // Release: whoever walks the registry sees the heap as written.
-    REGISTRY.store(memory, Release);
-    THREADS.fetch_add(1, Relaxed);
-    Some(heap)
-}
-
-fn heaps() -> impl Iterator<Item = &'static Heap> {
-    // SAFETY: the registry holds heaps, which are never given back.
-    let at = |heap: *mut Heap| unsafe { heap.as_ref() };
-    core::iter::successors(at(REGISTRY.load(Acquire)), move |heap| at(heap.next.load(Relaxed)))
+    if memory.is_null() {
+        return None;
+    }
+    // SAFETY: the memory is ours for ever, large enough and aligned to 64; it was never handed out, so it reads as zero, which is a
+    // valid value of all other fields. Births come one at a time.
+    unsafe {
+        (&raw mut (*memory).listing).write(Listing::taken());
+        THREADS.fetch_add(1, Relaxed);
+        Some(REGISTRY.add(memory))
+    }
 }
 
 /// The key, made at the first birth.
 fn exit_key() -> Option<libc::pthread_key_t> {
-    if let Some(key) = EXIT_KEY.load(Acquire).checked_sub(1) {
-        return Some(key as libc::pthread_key_t);
-    }
-    let mut key = 0;
-    // SAFETY: `key` is writable, and the destructor fits.
-    if unsafe { libc::pthread_key_create(&mut key, Some(on_exit)) } != 0 {
-        return None;
-    }
-    match EXIT_KEY.compare_exchange(0, key as usize + 1, AcqRel, Acquire) {
-        Ok(_) => Some(key),
-        Err(theirs) => {
-            // SAFETY: made above and not used.
-            unsafe { libc::pthread_key_delete(key) };
-            Some((theirs - 1) as libc::pthread_key_t)
-        }
-    }
+    let make = || {
+        let mut key = 0;
+        // SAFETY: `key` is writable, and the destructor fits.
+        (unsafe { libc::pthread_key_create(&mut key, Some(on_exit)) } == 0).then_some(key)
+    };
+    // SAFETY: made above and not used.
+    EXIT_KEY.get_or_make(make, |key| _ = unsafe { libc::pthread_key_delete(key) })
 }
 
 /// The thread ends: what it holds goes to the slabs, and so does what it frees after this.
@@ -428,8 +421,7 @@ extern "C" fn on_exit(heap: *mut libc::c_void) {
 fn leave(heap: &Heap) {
     heap.close_all();
     THREADS.fetch_sub(1, Relaxed);
-    // Release: the next owner sees it empty.
-    heap.taken.store(false, Release);
+    heap.listing.leave();
 }
 
 /// The lock of births, for fork.
@@ -443,7 +435,7 @@ pub fn lock() -> &'static Lock {
 /// thread that was just handing a block out or putting it away loses it to the child.
 pub fn bury_the_dead() {
     let mine = current();
-    for heap in heaps() {
+    for heap in REGISTRY.all() {
         if mine.is_some_and(|mine| ptr::eq(mine, heap)) {
             heap.random.forget();
             continue;
@@ -455,7 +447,7 @@ pub fn bury_the_dead() {
             }
             stock.forget();
         }
-        heap.taken.store(false, Relaxed);
+        heap.listing.leave();
     }
     THREADS.store(usize::from(mine.is_some()), Relaxed);
 }
@@ -479,7 +471,7 @@ pub fn blocks_of(class: usize) -> usize {
         let stock = &heap.stocks[class];
         usize::from(stock.length.load(Relaxed)) + usize::from(stock.held.load(Relaxed))
     };
-    heaps().map(of).sum()
+    REGISTRY.all().map(of).sum()
 }
 
 /// Threads that have a heap.

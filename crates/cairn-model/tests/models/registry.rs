@@ -131,11 +131,12 @@ fn a_heap_is_handed_on_without_any_other_order() {
         let process = Arc::new(Process::new());
         let heap = process.birth();
         heap.bins.set(1);
+        let theirs = process.clone();
         tool::crowd(2, move |number| {
             if number == 0 {
                 heap.bins.set(0);
                 heap.listing.leave();
-            } else if let Some(heap) = process.registry.take_left() {
+            } else if let Some(heap) = theirs.registry.take_left() {
                 assert_eq!(heap.bins.get(), 0);
                 heap.bins.set(2);
             }
