@@ -58,11 +58,10 @@ fn miri_sees_the_others() {
         let mut command = Command::new("cargo");
         command.args(["+nightly", "miri", "test", "-p", "cairn-model", "--test", "models", "--target-dir"]);
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/miri-mutants"));
-        command
-            .args(["--", "--exact", test])
-            .env("RUSTFLAGS", "--cfg cairn_mutants")
-            .env("CAIRN_MUTANT", mutant);
-        command.env("MIRIFLAGS", "-Zmiri-disable-isolation -Zmiri-ignore-leaks -Zmiri-many-seeds=0..3");
+        command.args(["--", "--exact", test]).env("RUSTFLAGS", "--cfg cairn_mutants");
+        // A variable of the environment would be that of the moment in which the test was built.
+        let flags = "-Zmiri-disable-isolation -Zmiri-ignore-leaks -Zmiri-many-seeds=0..3 -Zmiri-env-set=CAIRN_MUTANT=";
+        command.env("MIRIFLAGS", format!("{flags}{mutant}")).env_remove("CAIRN_MUTANT");
         let output = command.output().expect("cargo runs");
         let said =
             [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
