@@ -114,8 +114,9 @@ mod sources {
                 || path == Path::new("cairn-core/src/os/threads.rs")
         };
         let ours = move |path: &PathBuf| {
-            !of_audits(path) &&
-            !path.starts_with("cairn-core/src/sync") && path != Path::new("cairn-core/src/sync.rs")
+            !of_audits(path)
+                && !path.starts_with("cairn-core/src/sync")
+                && path != Path::new("cairn-core/src/sync.rs")
         };
         sources().into_iter().filter(move |(path, _)| ours(path)).flat_map(|(path, text)| {
             text.lines()
