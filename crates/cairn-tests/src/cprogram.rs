@@ -42,7 +42,7 @@ pub struct Counts {
 }
 
 /// The modes of the library that programs run in.
-const MODES: &[&str] = &["default", "hardened", "sampled"];
+const MODES: &[&str] = &["default", "hardened", "sampled", "debug"];
 
 /// Like [`passes`], in each mode, with the count of this run in place of the argument `N`. What the program prints is shown,
 /// past the capture of the test harness if the count is the full one.

@@ -26,7 +26,7 @@ fn a_storm_of_forks_from_sixteen_threads() {
 fn a_chain_of_forks_loses_no_more_than_the_program_itself() {
     // Small blocks, whose batches are long, and large ones, of which a few make a batch. Of sixteen threads each may hold one
     // block that it has just made or is about to free.
-    for (size, lost) in [("100", "2000"), ("4000", "40000")] {
+    for (size, lost) in [("100", "8000"), ("4000", "40000")] {
         let args = ["N", "16", size, lost];
         passes_in_every_mode("life/fork_generations.c", &args, Counts { full: 1000, usual: 100, brief: 30 });
     }
