@@ -41,8 +41,8 @@ pub struct Cold {
     base: AtomicPtr<Slot>,
     /// Slots of the array, the null not counted; 0 without an array.
     slots: Cell<u16>,
-    /// Whether the bin was full since it last grew or was empty.
-    pub overflowed: Cell<bool>,
+    /// How often the bin was full since it was empty; 255 for more.
+    pub fulls: Cell<u8>,
     /// The length when the bin was last looked at, to see whether it is in use,
     seen: Cell<u16>,
     /// and for how many looks it has not changed.
@@ -178,7 +178,7 @@ impl Bin {
         self.limit.set(NULL_END);
         cold.base.store(NULL_END, Relaxed);
         cold.slots.set(0);
-        cold.overflowed.set(false);
+        cold.fulls.set(0);
     }
 
     /// Fills the empty bin with up to `want` blocks from `source`, which gets the slots to fill, lowest address first.
@@ -214,6 +214,25 @@ impl Bin {
         (&self.top, &cold.base)
     }
 
+    /// Takes the oldest blocks out, as many as `out` holds or there are; returns how many. The others move down, so this is for bins of
+    /// some hundred blocks.
+    pub fn drain_oldest(&self, cold: &Cold, out: &mut [*mut u8]) -> usize {
+        let len = self.len(cold);
+        let count = out.len().min(len);
+        let base = cold.base.load(Relaxed);
+        // Empty meanwhile: a fork's child must not find a block twice.
+        self.top.store(base, Relaxed);
+        compiler_fence(core::sync::atomic::Ordering::SeqCst);
+        // SAFETY: the `len` slots from the base hold blocks of ours.
+        unsafe {
+            ptr::copy_nonoverlapping(base, out.as_mut_ptr(), count);
+            ptr::copy(base.add(count), base, len - count);
+        }
+        compiler_fence(core::sync::atomic::Ordering::SeqCst);
+        self.top.store(base.wrapping_add(len - count), Relaxed);
+        count
+    }
+
     /// How many calls in a row found the bin as the call before did: how long it has been idle.
     pub fn idle_looks(&self, cold: &Cold) -> u8 {
         let now = self.len(cold) as u16;
@@ -237,13 +256,7 @@ impl Cold {
     }
 
     const fn at(base: AtomicPtr<Slot>) -> Cold {
-        Cold {
-            base,
-            slots: Cell::new(0),
-            overflowed: Cell::new(false),
-            seen: Cell::new(0),
-            idle: Cell::new(0),
-        }
+        Cold { base, slots: Cell::new(0), fulls: Cell::new(0), seen: Cell::new(0), idle: Cell::new(0) }
     }
 }
 

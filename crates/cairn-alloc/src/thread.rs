@@ -110,6 +110,8 @@ const CROWD_BYTES: usize = 10 << 20;
 const CROWD_THREADS: usize = 16;
 /// but at least this (and at most the setting).
 const THREAD_BYTES_MIN: usize = 32 << 10;
+/// A bin that had to give away more than so many halves of what the largest one holds does not grow.
+const SWING_HALVES_MAX: usize = 3;
 /// Misses between two housekeepings,
 const MISSES_PER_TICK: usize = 64;
 /// and between two looks at the clock, to see whether the thread may go to rest;
@@ -287,19 +289,25 @@ impl Heap {
     /// (passive false sharing; Berger et al., "Hoard", 2000). So the slab gets it.
     fn is_gift(&self, class: usize) -> bool {
         let (bin, cold) = (&self.bins[class], &self.cold[class]);
-        let first = bin.capacity(cold) == 0 && !cold.overflowed.replace(true);
+        let first = bin.capacity(cold) == 0 && cold.fulls.replace(cold.fulls.get().max(1)) == 0;
         first && SHAPES[class].size < center::LINE && THREADS.load(Relaxed) > 1
     }
 
     /// A bin missed: lets it grow if that would have helped and there is room; returns its capacity in blocks.
     ///
     /// Up to a batch or two a larger bin saves trips to the center in any case. Beyond that it helps only if
-    /// the bin is empty now and was full before: then what it had to give away would have served this request.
+    /// the bin is empty now and was full before: then what it had to give away would have served this request. And if
+    /// that was much more than the largest bin holds, a larger one would serve little of it; but its blocks, scattered over all
+    /// that was freed, would keep a slab each.
     fn adapt(&self, class: usize, miss: Miss) -> usize {
         let (bin, cold, shape) = (&self.bins[class], &self.cold[class], &SHAPES[class]);
         let capacity = bin.capacity(cold);
-        let swings = miss == Miss::Empty && cold.overflowed.get();
-        cold.overflowed.set(miss == Miss::Full || (cold.overflowed.get() && !swings));
+        let fulls = cold.fulls.get();
+        let given_away = usize::from(fulls) * capacity.div_ceil(2).min(BATCH_MAX);
+        let swings = miss == Miss::Empty
+            && fulls > 0
+            && 2 * given_away <= SWING_HALVES_MAX * usize::from(shape.bin_max);
+        cold.fulls.set(if miss == Miss::Full { fulls.saturating_add(1) } else { 0 });
         if (capacity >= BATCH_MAX && !swings) || capacity >= usize::from(shape.bin_max) {
             return capacity;
         }
@@ -346,12 +354,16 @@ impl Heap {
         CAPACITY_BYTES.fetch_sub(bytes, Relaxed);
     }
 
-    /// Hands the `count` newest blocks of a bin over (the oldest would leave a gap to close).
+    /// Hands `count` blocks of a bin over: the oldest, unless there are too many others to move down. The newest are warm in the
+    /// cache; and where much is freed one after the other, what stays behind for long would lie scattered over all of it, and keep
+    /// a slab for each block.
     fn hand_over(&self, class: usize, count: usize) {
+        const MOVED_MAX: usize = 512;
         let (bin, cold) = (&self.bins[class], &self.cold[class]);
+        let few = bin.len(cold) <= MOVED_MAX;
         // Out of the bin first: a fork in between loses them in the child, but never sees one twice.
         let count = self.hands.add(class, count, |slots, taken| {
-            let count = bin.drain(cold, slots);
+            let count = if few { bin.drain_oldest(cold, slots) } else { bin.drain(cold, slots) };
             taken(count);
             count
         });
