@@ -11,7 +11,7 @@ pub struct ClassStatistics {
     pub live_blocks: usize,
     /// Free blocks in the bins of threads.
     pub bin_blocks: usize,
-    /// Free blocks in the transfer stack.
+    /// Free blocks between threads: in the transfer stack and on the shelves of CPUs.
     pub stack_blocks: usize,
     /// Free blocks in slabs that were handed out before.
     pub slab_free_blocks: usize,
@@ -69,7 +69,7 @@ impl Statistics {
         self.large_bytes + self.classes.iter().map(|c| c.live_blocks * c.block_size).sum::<usize>()
     }
 
-    /// Bytes in small blocks that are free: in bins, stacks and slabs.
+    /// Bytes in small blocks that are free: in bins, stacks, shelves and slabs.
     pub fn small_free_bytes(&self) -> usize {
         let free = |c: &ClassStatistics| (c.bin_blocks + c.stack_blocks + c.slab_free_blocks) * c.block_size;
         self.classes.iter().map(free).sum()
