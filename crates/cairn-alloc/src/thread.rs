@@ -105,7 +105,7 @@ const PROCESS_BYTES_MIN: usize = 32 << 20;
 /// and this part of what is committed.
 const PROCESS_SHARE: usize = 16;
 /// The bins of one thread may hold this, divided by the number of threads,
-const CROWD_BYTES: usize = 10 << 20;
+const CROWD_BYTES: usize = 6 << 20;
 /// and beyond so many threads it falls with the square of their number, since so many can't all be working,
 const CROWD_THREADS: usize = 16;
 /// but at least this (and at most the setting).
