@@ -39,8 +39,8 @@ const fn by_miri(row: Mutant) -> Mutant {
     Mutant { seen_by: Tool::Miri, ..row }
 }
 
-/// A stock of the hardened heap is no file of its own that a model could take in. What its fences keep is what a bin's keep, in the same
-/// words: a block before the length, a piece forgotten before it is given away.
+/// Neither a stock of the hardened heap nor the hands of a thread are in a model. What their fences keep is what a bin's keep: blocks before
+/// the length, a piece forgotten before it is given away, blocks out of one place before they are in another.
 const fn like(row: Mutant) -> Mutant {
     Mutant { seen_by: Tool::None, ..row }
 }
@@ -50,6 +50,7 @@ const LOCK: &str = "cairn-core/src/lock.rs";
 const KEY: &str = "cairn-alloc/src/key.rs";
 const REGISTRY: &str = "cairn-alloc/src/registry.rs";
 const WINDOW: &str = "cairn-alloc/src/region/window.rs";
+const HANDS: &str = "cairn-alloc/src/thread/hands.rs";
 const STOCK: &str = "cairn-alloc/src/hardened/heap.rs";
 const TRANSFER: &str = "cairn-alloc/src/transfer.rs";
 const HEAD: &str = "cairn-alloc/src/transfer/head.rs";
@@ -80,6 +81,8 @@ pub const MUTANTS: &[Mutant] = &[
     like(row("stock-retain", STOCK, "bins::a_block_is_in_its_slot_before_top_is_above_it", "a fork's child finds rubbish in a stock")),
     like(row("stock-fetch", STOCK, "bins::a_filled_bin_has_its_blocks_before_top_is_above_them", "the same")),
     like(row("stock-close", STOCK, "bins::an_array_is_changed_in_order", "a fork's child finds a stock in a piece that is used for something else")),
+    like(row("hands-before", HANDS, "bins::blocks_leave_the_bin_before_they_are_handed_on", "a fork's child finds blocks twice, or rubbish")),
+    like(row("hands-after", HANDS, "bins::blocks_leave_the_bin_before_they_are_handed_on", "a fork's child finds blocks twice")),
     row("version", HEAD, "transfer::a_head_that_returns_is_told_apart", "the head looks the same, and a batch has two owners (ABA)"),
     row("push", TRANSFER, "transfer::two_threads_push_and_pop", "the popper sees an old batch"),
     row("pop-look", TRANSFER, "transfer::a_push_publishes_a_chunk_that_the_popper_never_saw", "the same, from the other side"),

@@ -6,7 +6,10 @@
 //! the other: a fork right between two instructions loses them, to the child only.
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicUsize, Ordering::*, compiler_fence};
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use cairn_core::ord;
+use cairn_core::sync::compiler_fence;
 
 use crate::transfer::BATCH_MAX;
 
@@ -52,8 +55,9 @@ impl Hands {
 
     /// All but the first `count` blocks are elsewhere now.
     pub fn keep(&self, count: usize) {
-        compiler_fence(SeqCst);
-        self.count.store(count, Release);
-        compiler_fence(SeqCst);
+        compiler_fence(ord!("hands-before", SeqCst));
+        // Relaxed: who finds the thread stopped sees its memory in the order that the fences keep.
+        self.count.store(count, Relaxed);
+        compiler_fence(ord!("hands-after", SeqCst));
     }
 }
