@@ -222,13 +222,13 @@ impl Bin {
         let base = cold.base.load(Relaxed);
         // Empty meanwhile: a fork's child must not find a block twice.
         self.top.store(base, Relaxed);
-        compiler_fence(core::sync::atomic::Ordering::SeqCst);
+        compiler_fence(ord!("bin-oldest-shut", SeqCst));
         // SAFETY: the `len` slots from the base hold blocks of ours.
         unsafe {
             ptr::copy_nonoverlapping(base, out.as_mut_ptr(), count);
             ptr::copy(base.add(count), base, len - count);
         }
-        compiler_fence(core::sync::atomic::Ordering::SeqCst);
+        compiler_fence(ord!("bin-oldest-open", SeqCst));
         self.top.store(base.wrapping_add(len - count), Relaxed);
         count
     }

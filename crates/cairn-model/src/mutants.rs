@@ -39,7 +39,7 @@ const fn by_miri(row: Mutant) -> Mutant {
     Mutant { seen_by: Tool::Miri, ..row }
 }
 
-/// Neither a stock of the hardened heap nor the hands of a thread are in a model. What their fences keep is what a bin's keep: blocks before
+/// Neither a stock of the hardened heap nor the hands of a thread are in a model, and who looks on while a bin's slots move can't tell. What their fences keep is what a bin's keep: blocks before
 /// the length, a piece forgotten before it is given away, blocks out of one place before they are in another.
 const fn like(row: Mutant) -> Mutant {
     Mutant { seen_by: Tool::None, ..row }
@@ -78,6 +78,8 @@ pub const MUTANTS: &[Mutant] = &[
     row("bin-change-shut", BIN, "bins::an_array_is_changed_in_order", "a fork's child finds the old top above the new base"),
     row("bin-change-open", BIN, "bins::an_array_is_changed_in_order", "a fork's child finds the new top above the old base"),
     row("bin-change-give", BIN, "bins::an_array_is_changed_in_order", "a fork's child finds an array that is used for something else"),
+    like(row("bin-oldest-shut", BIN, "bins::what_moved_down_is_there_before_top_is_above_it", "a fork's child finds a block twice in a bin")),
+    by_miri(row("bin-oldest-open", BIN, "bins::what_moved_down_is_there_before_top_is_above_it", "a fork's child finds rubbish in a bin")),
     like(row("stock-retain", STOCK, "bins::a_block_is_in_its_slot_before_top_is_above_it", "a fork's child finds rubbish in a stock")),
     like(row("stock-fetch", STOCK, "bins::a_filled_bin_has_its_blocks_before_top_is_above_them", "the same")),
     like(row("stock-close", STOCK, "bins::an_array_is_changed_in_order", "a fork's child finds a stock in a piece that is used for something else")),

@@ -172,6 +172,33 @@ fn blocks_leave_the_bin_before_they_are_handed_on() {
     });
 }
 
+/// When the oldest have left and the others moved down, who sees `top` above them sees them at their new places.
+#[test]
+fn what_moved_down_is_there_before_top_is_above_it() {
+    tool::check(3, || {
+        let heap = Arc::new(Heap::new(7, 3));
+        tool::crowd(2, move |number| {
+            if number == 0 {
+                let mut out = [ptr::null_mut()];
+                assert_eq!((heap.bin.drain_oldest(&heap.cold, &mut out), out[0]), (1, block(1)));
+                return;
+            }
+            let (top, base) = heap.bin.words(&heap.cold);
+            let base = base.load(Relaxed);
+            // As above; nothing else of it can be told from outside, where slots move under the look.
+            for _ in 0..if cfg!(miri) { 1000 } else { 1 } {
+                if top.load(Relaxed) == base.wrapping_add(2) {
+                    look();
+                    // SAFETY: below `top`, in the array, which stays.
+                    assert_eq!(unsafe { [*base, *base.add(1)] }, [block(2), block(3)]);
+                    break;
+                }
+                tool::thread::yield_now();
+            }
+        });
+    });
+}
+
 /// Statistics see some length, and none that no array has.
 #[test]
 fn a_length_that_others_see_is_possible() {
