@@ -136,21 +136,17 @@ fn tell_of_limit() {
     }
 }
 
-/// Frees a block if it is guarded; ends the process if that is a fault.
-pub fn free(block: *mut u8, layout: Option<Layout>) -> bool {
-    if !pool::contains(block.addr()) {
-        return false;
-    }
+/// Frees a guarded block; ends the process if that is a fault.
+pub fn free(block: *mut u8, layout: Option<Layout>) {
     let by = Trace::here();
     if let Err((wrong, number)) = pool::free(block, layout, &by) {
         report::refuse(&wrong, block.addr(), &pool::record(number), &by, "free");
     }
-    true
 }
 
-/// The size that was asked for, if the block is guarded.
-pub fn usable_size(block: *mut u8) -> Option<usize> {
-    pool::contains(block.addr()).then(|| size_of(block, "malloc_usable_size"))
+/// The size that was asked for.
+pub fn usable_size(block: *mut u8) -> usize {
+    size_of(block, "malloc_usable_size")
 }
 
 fn size_of(block: *mut u8, verb: &str) -> usize {
@@ -159,14 +155,11 @@ fn size_of(block: *mut u8, verb: &str) -> usize {
     })
 }
 
-/// Moves a guarded block to a new one, so that stale pointers to it are found; None if it is not guarded.
+/// Moves a guarded block to a new one, so that stale pointers to it are found; null, and the block as it was, if memory is short.
 ///
 /// # Safety
 /// `block` is a live block.
-pub unsafe fn reallocate(block: *mut u8, old: Option<Layout>, request: Request) -> Option<*mut u8> {
-    if !pool::contains(block.addr()) {
-        return None;
-    }
+pub unsafe fn reallocate(block: *mut u8, old: Option<Layout>, request: Request) -> *mut u8 {
     let size = size_of(block, "realloc");
     let fresh = engine::allocate_for(request);
     if !fresh.is_null() {
@@ -174,5 +167,11 @@ pub unsafe fn reallocate(block: *mut u8, old: Option<Layout>, request: Request) 
         unsafe { fresh.copy_from_nonoverlapping(block, size.min(request.size)) };
         free(block, old);
     }
-    Some(fresh)
+    fresh
+}
+
+/// Whether an address lies where guarded blocks are: what the functions here take is such a one.
+#[inline]
+pub fn owns(block: *mut u8) -> bool {
+    pool::contains(block.addr())
 }

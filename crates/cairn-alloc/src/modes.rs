@@ -92,7 +92,7 @@ pub unsafe fn free(block: *mut u8, layout: Option<Layout>) -> bool {
         match mode::current() {
             Mode::Default => false,
             Mode::Hardened => hardened::free(block, layout),
-            Mode::Debug | Mode::Sampled => free_cold(block, layout),
+            Mode::Debug | Mode::Sampled => guarded::owns(block) && free_cold(block, layout),
         }
     }
 }
@@ -103,7 +103,8 @@ pub unsafe fn free(block: *mut u8, layout: Option<Layout>) -> bool {
 #[inline(never)]
 unsafe fn free_cold(block: *mut u8, layout: Option<Layout>) -> bool {
     let _inside = Inside::enter();
-    guarded::free(block, layout)
+    guarded::free(block, layout);
+    true
 }
 
 /// Changes the size of a block: the block, moved or not; null, and the block as it was, if memory is short; None if the default
@@ -118,7 +119,8 @@ pub unsafe fn reallocate(block: *mut u8, old: Option<Layout>, request: Request) 
         match mode::current() {
             Mode::Default => None,
             Mode::Hardened => hardened::reallocate(block, old, request),
-            Mode::Debug | Mode::Sampled => reallocate_cold(block, old, request),
+            Mode::Debug | Mode::Sampled if guarded::owns(block) => reallocate_cold(block, old, request),
+            Mode::Debug | Mode::Sampled => None,
         }
     }
 }
@@ -130,7 +132,7 @@ pub unsafe fn reallocate(block: *mut u8, old: Option<Layout>, request: Request) 
 unsafe fn reallocate_cold(block: *mut u8, old: Option<Layout>, request: Request) -> Option<*mut u8> {
     let _inside = Inside::enter();
     // SAFETY: the caller's contract.
-    unsafe { guarded::reallocate(block, old, request) }
+    Some(unsafe { guarded::reallocate(block, old, request) })
 }
 
 /// The bytes that the program may use of a block that is the mode's.
@@ -144,7 +146,8 @@ pub unsafe fn usable_size(block: *mut u8) -> Option<usize> {
         match mode::current() {
             Mode::Default => None,
             Mode::Hardened => hardened::usable_size(block),
-            Mode::Debug | Mode::Sampled => usable_size_cold(block),
+            Mode::Debug | Mode::Sampled if guarded::owns(block) => usable_size_cold(block),
+            Mode::Debug | Mode::Sampled => None,
         }
     }
 }
@@ -154,5 +157,5 @@ pub unsafe fn usable_size(block: *mut u8) -> Option<usize> {
 #[cold]
 #[inline(never)]
 unsafe fn usable_size_cold(block: *mut u8) -> Option<usize> {
-    guarded::usable_size(block)
+    Some(guarded::usable_size(block))
 }
