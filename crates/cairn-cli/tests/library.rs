@@ -188,7 +188,9 @@ fn every_setting_is_listed() {
         .map(|entry| entry["name"].as_str().expect("a name"))
         .collect();
     let numbers = cairn_alloc::settings::SETTINGS.iter().map(|setting| setting.name);
-    let expected: Vec<&str> = numbers.chain(["CAIRN_LIBRARY", "CAIRN_STATS", "CAIRN_STATS_PARENT"]).collect();
+    let words = cairn_alloc::settings::CHOICES.iter().map(|choice| choice.name);
+    let expected: Vec<&str> =
+        numbers.chain(words).chain(["CAIRN_LIBRARY", "CAIRN_STATS", "CAIRN_STATS_PARENT"]).collect();
     assert_eq!(shown, expected);
     for name in expected {
         assert!(table.contains(name), "{name} is missing in:\n{table}");
