@@ -9,11 +9,11 @@
 //!   (the order is that of registration). So a thread that has all the locks lets go of them when it enters, and takes
 //!   them again when it leaves.
 //!
-//! The state is one word of the slot, which only its own thread uses:
+//! The state is sixteen bits of the slot, which only its own thread uses:
 //! ```text
-//!   bits  17..     forks that took no locks, and have not ended
-//!   bit   16       this thread has all locks, for a fork
-//!   bits  0..16    how many times it is inside; more than once if what it called allocates, or a handler does
+//!   bits  9..16    forks that took no locks, and have not ended
+//!   bit   8        this thread has all locks, for a fork
+//!   bits  0..8     how many times it is inside; more than once if what it called allocates, or a handler does
 //! ```
 //! A thread that leaves by `longjmp` or is cancelled in the middle stays inside; it may well hold a lock, too.
 
@@ -21,8 +21,8 @@ use cairn_core::os::KeepErrno;
 
 use crate::{fork, slot};
 
-const HAS_LOCKS: usize = 1 << 16;
-const FORK_WITHOUT: usize = 1 << 17;
+const HAS_LOCKS: usize = 1 << 8;
+const FORK_WITHOUT: usize = 1 << 9;
 
 /// While this exists the thread counts as inside. Keeps errno.
 pub struct Inside {
@@ -36,8 +36,7 @@ impl Inside {
     #[inline]
     pub fn enter() -> Inside {
         let _errno = KeepErrno::new();
-        let word = slot::inside();
-        slot::set_inside(word + 1);
+        let word = slot::add_inside(1);
         let lent = word & HAS_LOCKS != 0;
         if lent {
             lend();
@@ -52,13 +51,13 @@ impl Drop for Inside {
         if self.lent {
             take_back();
         }
-        slot::set_inside(slot::inside() - 1);
+        slot::add_inside(1usize.wrapping_neg());
     }
 }
 
 #[cold]
 fn lend() {
-    slot::set_inside(slot::inside() - HAS_LOCKS);
+    slot::add_inside(HAS_LOCKS.wrapping_neg());
     // SAFETY: the word said that this thread has them. After a fork that holds for the child too, whose memory is a copy.
     unsafe { fork::unlock_all() };
 }
@@ -66,7 +65,7 @@ fn lend() {
 #[cold]
 fn take_back() {
     fork::lock_all();
-    slot::set_inside(slot::inside() + HAS_LOCKS);
+    slot::add_inside(HAS_LOCKS);
 }
 
 /// Whether the caller, which has not entered, interrupted this thread inside.
@@ -78,11 +77,12 @@ pub fn is_interrupted() -> bool {
 pub fn before_fork() {
     let word = slot::inside();
     if word != 0 {
-        return slot::set_inside(word + FORK_WITHOUT);
+        slot::add_inside(FORK_WITHOUT);
+        return;
     }
-    slot::set_inside(1);
+    slot::add_inside(1);
     fork::lock_all();
-    slot::set_inside(HAS_LOCKS);
+    slot::add_inside(HAS_LOCKS - 1);
 }
 
 /// After a fork, in parent or child: runs `let_go` if this thread has all locks.
@@ -92,10 +92,10 @@ pub fn before_fork() {
 pub unsafe fn after_fork(let_go: impl FnOnce()) {
     let word = slot::inside();
     if word >= FORK_WITHOUT {
-        slot::set_inside(word - FORK_WITHOUT);
+        slot::add_inside(FORK_WITHOUT.wrapping_neg());
     } else if word == HAS_LOCKS {
-        slot::set_inside(1);
+        slot::add_inside(1usize.wrapping_sub(HAS_LOCKS));
         let_go();
-        slot::set_inside(0);
+        slot::add_inside(1usize.wrapping_neg());
     }
 }

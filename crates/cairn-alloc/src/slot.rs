@@ -1,9 +1,12 @@
-//! The thread's slot: three words of static thread-local storage.
+//! The thread's slot: two words of static thread-local storage. (There is little of it for libraries that `dlopen` loads.)
 //!
 //! Word 0 is the distance in bytes from [`NOBODY`](crate::thread::NOBODY), the set of bins that is empty and full
 //! at once, to the bins of this thread. The loader makes it zero, so a thread that was never heard of has bins from its
-//! first instruction on, and the fast path needs no test for it. Word 1 is the thread's [`State`]; in hardened mode, where word 0
-//! stays 0, it leads to the thread's heap (hardened/heap.rs). Word 2 tells whether the thread is inside the engine (inside.rs).
+//! first instruction on, and the fast path needs no test for it. Word 1 has two parts:
+//! ```text
+//!   bits  0..48    the thread's State; in hardened mode, where word 0 stays 0, the address of its heap (hardened/heap.rs)
+//!   bits 48..64    whether the thread is inside the engine (inside.rs)
+//! ```
 //!
 //! Stable Rust's `thread_local!` calls `__tls_get_addr` in a shared object, which is slow and may allocate. So the slot is
 //! declared and read in assembly, in the initial-exec model ("ELF Handling For Thread-Local Storage", Drepper).
@@ -23,16 +26,23 @@ pub enum State {
     Resting(usize),
 }
 
+/// Bits of the second word that are the state's.
+const STATE_BITS: u32 = 48;
+const STATE_MASK: usize = (1 << STATE_BITS) - 1;
+
 impl State {
-    // Distances are even, as addresses of heaps are; 0 is no heap's.
+    // Addresses of heaps are even, and less than 2^48. A distance, which may be negative, is a multiple of 8 and never 0.
     fn from_word(word: usize) -> State {
-        match word {
+        match word & STATE_MASK {
             0 => State::Unborn,
             1 => State::Known,
             2 => State::Gone,
             // The address of a heap, see `heap_word`.
             even if even.is_multiple_of(2) => State::Known,
-            odd => State::Resting(odd - 1),
+            odd => {
+                let signed = (odd << (usize::BITS - STATE_BITS)) as isize >> (usize::BITS - STATE_BITS);
+                State::Resting(((signed >> 1) << 3) as usize)
+            }
         }
     }
 
@@ -41,7 +51,7 @@ impl State {
             State::Unborn => 0,
             State::Known => 1,
             State::Gone => 2,
-            State::Resting(distance) => distance + 1,
+            State::Resting(distance) => ((((distance as isize) >> 3) << 1) as usize | 1) & STATE_MASK,
         }
     }
 }
@@ -67,30 +77,37 @@ pub fn state() -> State {
 /// [`State::Known`].
 #[inline(always)]
 pub fn heap_word() -> usize {
-    let word = imp::read::<8>();
+    let word = imp::read::<8>() & STATE_MASK;
     if word > 2 && word.is_multiple_of(2) { word } else { 0 }
 }
 
 /// Sets the address of this thread's heap in hardened mode. The first word, the distance, stays 0.
 pub fn set_heap(address: usize) {
-    imp::write::<8>(address);
+    debug_assert!(address <= STATE_MASK && address.is_multiple_of(2));
+    set_state_bits(address);
 }
 
-/// The word of inside.rs.
+fn set_state_bits(bits: usize) {
+    imp::write::<8>(imp::read::<8>() & !STATE_MASK | bits);
+}
+
+/// The number of inside.rs.
 #[inline]
 pub fn inside() -> usize {
-    imp::read::<16>()
+    imp::read::<8>() >> STATE_BITS
 }
 
-/// Changes the word of inside.rs.
+/// Adds to the number of inside.rs, or takes away (what is added wraps around); returns what it was.
 #[inline]
-pub fn set_inside(word: usize) {
-    imp::write::<16>(word);
+pub fn add_inside(number: usize) -> usize {
+    let word = imp::read::<8>();
+    imp::write::<8>(word.wrapping_add(number << STATE_BITS));
+    word >> STATE_BITS
 }
 
 /// Changes the distance and the state.
 pub fn set(distance: usize, state: State) {
-    imp::write::<8>(state.to_word());
+    set_state_bits(state.to_word());
     imp::write::<0>(distance);
 }
 
@@ -105,10 +122,10 @@ core::arch::global_asm!(
     concat!(".globl cairn_slot_", env!("CARGO_PKG_VERSION")),
     concat!(".hidden cairn_slot_", env!("CARGO_PKG_VERSION")),
     concat!(".type cairn_slot_", env!("CARGO_PKG_VERSION"), ", @tls_object"),
-    concat!(".size cairn_slot_", env!("CARGO_PKG_VERSION"), ", 24"),
+    concat!(".size cairn_slot_", env!("CARGO_PKG_VERSION"), ", 16"),
     ".p2align 3",
     concat!("cairn_slot_", env!("CARGO_PKG_VERSION"), ":"),
-    ".zero 24",
+    ".zero 16",
     ".popsection",
 );
 
@@ -219,7 +236,7 @@ mod imp {
 mod imp {
     use crate::key::Key;
 
-    static KEYS: [Key; 3] = [const { Key::new() }; 3];
+    static KEYS: [Key; 2] = [const { Key::new() }; 2];
 
     #[inline]
     pub fn add_distance(to: usize) -> usize {
@@ -244,5 +261,28 @@ mod imp {
         };
         // SAFETY: the key exists. If the C library has no memory for the value the thread stays as it was.
         unsafe { libc::pthread_setspecific(key, core::ptr::without_provenance(value)) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::State;
+
+    #[test]
+    fn a_state_survives_its_word() {
+        let far = (1usize << 46) + 64;
+        for state in [
+            State::Unborn,
+            State::Known,
+            State::Gone,
+            State::Resting(64),
+            State::Resting(far),
+            State::Resting(far.wrapping_neg()),
+            State::Resting(8usize.wrapping_neg()),
+        ] {
+            // The upper bits are somebody else's.
+            assert_eq!(State::from_word(state.to_word() | 0x5a5a << 48), state);
+        }
+        assert_eq!(State::from_word(0x7f12_3456_7840), State::Known);
     }
 }
