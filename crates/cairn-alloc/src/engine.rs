@@ -48,7 +48,7 @@ pub fn allocate_slow(size: usize) -> *mut u8 {
 
 /// Tries, and if memory is short tries once more after everything that this thread, the shelves and the transfer stacks hold has gone back
 /// to its slabs: what pins a slab is not lost, but in the way.
-fn insist(size: usize, mut attempt: impl FnMut() -> *mut u8) -> *mut u8 {
+pub(crate) fn insist(size: usize, mut attempt: impl FnMut() -> *mut u8) -> *mut u8 {
     let block = attempt();
     if !block.is_null() || size > isize::MAX as usize {
         return block;

@@ -11,6 +11,7 @@ use crate::class::{SHAPES, block_size};
 use crate::descriptor::Kind;
 use crate::region::{self, Place};
 use crate::slab::Fault;
+use crate::thread;
 
 /// What the program called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +138,8 @@ pub fn with_thread(line: Line) -> Line {
 /// The last words: the line, where the program is, and SIGABRT.
 pub fn end(line: Line) -> ! {
     line.print();
+    // What this thread was carrying is given up: a handler of the signal may allocate.
+    thread::drop_hands();
     backtrace::print_last(1);
     // SAFETY: abort may be called at any time.
     unsafe { libc::abort() }

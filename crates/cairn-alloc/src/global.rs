@@ -101,7 +101,7 @@ pub(crate) unsafe fn reallocate(block: *mut u8, old: Layout, new: Layout) -> *mu
     unsafe {
         if old_class == 0 && new_class == 0 && may_resize_large(block, new) {
             let _inside = Inside::enter();
-            return large::reallocate(block, new.size());
+            return engine::insist(new.size(), || large::reallocate(block, new.size()));
         }
         move_to(block, old, new)
     }

@@ -252,7 +252,12 @@ pub unsafe fn reallocate(block: *mut u8, old: Option<Layout>, request: Request) 
         }
     };
     let grows = size > old_size && class_for(request) == 0 && request.align <= 16;
-    let new = if grows { insist(size, || large::allocate_roomy(size)) } else { allocate(request) };
+    let new = if grows {
+        let _inside = Inside::enter();
+        insist(size, || large::allocate_roomy(size))
+    } else {
+        allocate(request)
+    };
     if !new.is_null() {
         // SAFETY: both blocks are live, distinct, and hold this many bytes; then the old one is freed, once.
         unsafe {

@@ -28,6 +28,8 @@ const FORK_WITHOUT: usize = 1 << 9;
 pub struct Inside {
     /// Whether the thread had all locks and let go of them.
     lent: bool,
+    /// Whether it made the number of entries greater.
+    counted: bool,
     _errno: KeepErrno,
 }
 
@@ -36,12 +38,14 @@ impl Inside {
     #[inline]
     pub fn enter() -> Inside {
         let _errno = KeepErrno::new();
-        let word = slot::add_inside(1);
+        // A thread that was left by `longjmp` so often can't be counted any further, and stays inside.
+        let counted = slot::inside() % HAS_LOCKS < HAS_LOCKS - 1;
+        let word = slot::add_inside(usize::from(counted));
         let lent = word & HAS_LOCKS != 0;
         if lent {
             lend();
         }
-        Inside { lent, _errno }
+        Inside { lent, counted, _errno }
     }
 }
 
@@ -51,7 +55,7 @@ impl Drop for Inside {
         if self.lent {
             take_back();
         }
-        slot::add_inside(1usize.wrapping_neg());
+        slot::add_inside(usize::from(self.counted).wrapping_neg());
     }
 }
 

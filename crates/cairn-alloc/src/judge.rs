@@ -15,6 +15,7 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::class::{self, CLASS_COUNT, block_size};
 use crate::fault::{self, Call};
+use crate::inside::Inside;
 use crate::region::{self, Place};
 use crate::slab::{Fault, Slab};
 use crate::{center, large, mark};
@@ -47,7 +48,12 @@ fn fault_of(place: Place, class: usize, block: *mut u8) -> Option<Fault> {
     if unsafe { mark::is_set(block, class) } {
         return Some(Fault::DoubleFree);
     }
-    if place.is_unmarked() { center::of(class).fault_at(class, block.addr()) } else { None }
+    if !place.is_unmarked() {
+        return None;
+    }
+    // realloc and malloc_usable_size have not entered yet, and this takes a lock.
+    let _inside = Inside::enter();
+    center::of(class).fault_at(class, block.addr())
 }
 
 /// By class, whether a block of it was made smaller and stayed where it is: then a size of a lesser class may be the right one.
@@ -65,8 +71,13 @@ pub fn keeps_its_block(class: usize, size: usize) {
 /// Ends the process unless `size` is what a live block of `class` (0: a large one) was asked for, as far as that can be told, and it is
 /// aligned to `align`, which is 1 for the functions that have none.
 pub fn size_given(block: *mut u8, class: usize, size: usize, align: usize) {
-    if !block.addr().is_multiple_of(align.max(1)) {
-        fault::wrong_alignment(block.addr(), align);
+    let given = align;
+    // As `operator new` and memalign do with one that is no power of two.
+    let Some(align) = given.max(1).checked_next_power_of_two() else {
+        fault::wrong_alignment(block.addr(), given);
+    };
+    if !block.addr().is_multiple_of(align) {
+        fault::wrong_alignment(block.addr(), given);
     }
     let (fits, real) = if class == 0 {
         let real = large::usable_size(block, Call::Free);

@@ -16,7 +16,7 @@
 //! - the program wrote to it after it was freed: then a second free is found when the bin is flushed, by the slab's bitmap;
 //! - it was never handed out;
 //! - its page went back to the kernel: then its granule is *unmarked* in the class map ([`UNMARKED`](crate::class::UNMARKED)), the
-//!   fast path leaves it alone, and the slow one asks the bitmap.
+//!   fast path leaves it alone, and the slow one asks the bitmap. It gets its mark back when it leaves the slab for a bin.
 //!
 //! A live block doesn't have it: each allocation takes it away. Large blocks have none; their descriptor tells.
 //!
@@ -37,8 +37,10 @@ fn word(block: *mut u8, class: usize) -> *mut usize {
 }
 
 #[inline(always)]
-fn of(block: *mut u8) -> usize {
-    block.addr() ^ region::secret()
+fn of(block: *mut u8, class: usize) -> usize {
+    let mark = block.addr() ^ region::secret();
+    // A first word must not look like a second one that a program has moved up from there.
+    if block_size(class) == size_of::<u64>() { !mark } else { mark }
 }
 
 /// Marks a small block as free; false, and nothing done, if it has the mark already: it is freed twice.
@@ -53,10 +55,10 @@ pub unsafe fn set(block: *mut u8, class: usize) -> bool {
     let word = word(block, class);
     // SAFETY: a slab's memory can be read and written; the word lies in the block and is aligned as blocks are, to 8.
     unsafe {
-        if *word == of(block) {
+        if *word == of(block, class) {
             return false;
         }
-        *word = of(block);
+        *word = of(block, class);
     }
     true
 }
@@ -68,7 +70,7 @@ pub unsafe fn set(block: *mut u8, class: usize) -> bool {
 #[inline]
 pub unsafe fn is_set(block: *mut u8, class: usize) -> bool {
     // SAFETY: as in `set`.
-    unsafe { *word(block, class) == of(block) }
+    unsafe { *word(block, class) == of(block, class) }
 }
 
 /// Takes the mark away: the block is handed out.

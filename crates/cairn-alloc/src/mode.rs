@@ -130,6 +130,10 @@ pub fn enter(mode: Mode) -> Result<(), Refused> {
     if now != Mode::Default {
         return Err(Refused::Entered(now));
     }
+    // Nothing is prepared for what will be refused.
+    if !mode.has_bins() && thread::others_have_bins() {
+        return Err(Refused::Threads);
+    }
     if !modes::prepare(mode) {
         return Err(Refused::Memory);
     }

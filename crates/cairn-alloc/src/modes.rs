@@ -157,5 +157,6 @@ pub unsafe fn usable_size(block: *mut u8) -> Option<usize> {
 #[cold]
 #[inline(never)]
 unsafe fn usable_size_cold(block: *mut u8) -> Option<usize> {
+    let _inside = Inside::enter();
     Some(guarded::usable_size(block))
 }

@@ -18,6 +18,7 @@ use cairn_core::os;
 
 use crate::class::{self, GRANULE, SHAPES, Shape, UNMARKED};
 use crate::descriptor::{Body, Descriptor, Holes, Kind, NO_LIST, SlabBody};
+use crate::mark;
 use crate::pages::{self, Prefer};
 use crate::records;
 use crate::region::{self, Place, Region};
@@ -172,10 +173,7 @@ impl Slab {
         }
         body.first_word = word as u32;
         body.holes = Holes::Stirred;
-        if body.free == 0 && self.place().is_unmarked() {
-            // What lost its mark is live now.
-            self.set_unmarked(false);
-        }
+        self.mark_again(&out[..count]);
         count + self.carve(&mut out[count..])
     }
 
@@ -204,10 +202,12 @@ impl Slab {
                 }
                 count += taken;
                 if count == out.len() {
+                    self.mark_again(out);
                     return count;
                 }
             }
         }
+        self.mark_again(&out[..count]);
         // What is left of a group that others have begun stays here, as free as what was given back.
         let next = body.carved.next_multiple_of(GROUP);
         if next < shape.blocks {
@@ -221,6 +221,21 @@ impl Slab {
             count += self.carve(&mut out[count..]);
         }
         count
+    }
+
+    /// Of blocks that leave the slab for a bin those that lost their marks get them again: from there on nothing else tells that they are
+    /// free. The slab is no longer unmarked when all of them have left.
+    fn mark_again(self, blocks: &[*mut u8]) {
+        if !self.place().is_unmarked() {
+            return;
+        }
+        for &block in blocks {
+            // SAFETY: blocks of this slab, free and the caller's; the class is the slab's for as long as it is one.
+            unsafe { mark::set(block, usize::from((*self.descriptor).class)) };
+        }
+        if self.body().free == 0 {
+            self.set_unmarked(false);
+        }
     }
 
     /// Takes blocks that were never handed out, until `out` is full or there are no more; returns how many.

@@ -220,6 +220,13 @@ fn mine() -> Option<&'static Heap> {
     }
 }
 
+/// The process is about to end in the middle of a trip: what the calling thread carries belongs to nobody any more.
+pub fn drop_hands() {
+    if let Some(heap) = mine() {
+        heap.hands.keep(0);
+    }
+}
+
 /// Allocates a block of `class` for a thread whose bin is empty; null if memory is short.
 pub fn allocate(class: usize) -> *mut u8 {
     let Some(heap) = current() else { return allocate_directly(class) };
@@ -535,6 +542,13 @@ fn leave(heap: &Heap) {
 /// Makes sure that the fork handlers are registered, as the first birth does: a mode may have locks before anybody is born.
 pub fn be_born() {
     current();
+}
+
+/// Whether another thread has bins.
+pub fn others_have_bins() -> bool {
+    let mine = current();
+    let _held = BIRTH.hold();
+    THREADS.load(Relaxed) > usize::from(mine.is_some())
 }
 
 /// Takes the calling thread's bins away, and after `begin`, which changes the mode, no thread gets any. False, and nothing done, if

@@ -77,6 +77,37 @@ fn freed_twice_and_the_page_is_gone() {
 }
 
 #[test]
+fn freed_twice_while_it_waits_in_a_bin_and_its_page_was_gone() {
+    let test = "freed_twice_while_it_waits_in_a_bin_and_its_page_was_gone";
+    is_named(test, &["double free", "block of 64 bytes"], || unsafe {
+        let blocks: Vec<_> = (0..5_000).map(|_| Cairn.alloc(layout(64, 8))).collect();
+        let (kept, mut freed): (Vec<_>, Vec<_>) =
+            blocks.into_iter().enumerate().partition(|(i, _)| i % 500 == 0);
+        freed.sort_by_key(|(_, block)| block.addr());
+        for (_, block) in &freed {
+            Cairn.dealloc(*block, layout(64, 8));
+        }
+        engine::trim(0);
+        // On until the last one handed out, and the next one, which waits in the bin now, are in a page that was wholly free.
+        let page = |block: *mut u8| block.addr() / 4096;
+        let mut taken = Vec::new();
+        let next = loop {
+            let block = Cairn.alloc(layout(64, 8));
+            taken.push(block);
+            let next = freed.iter().map(|(_, next)| *next).find(|next| next.addr() > block.addr()).unwrap();
+            let in_page = freed.iter().filter(|(_, other)| page(*other) == page(next)).count();
+            if in_page == 64 && page(block) == page(next) && taken.len() > 4 {
+                break next;
+            }
+        };
+        Cairn.dealloc(next, layout(64, 8));
+        // Before the thread ends, and its bins go to their slabs.
+        drop(kept);
+        std::process::exit(0);
+    });
+}
+
+#[test]
 fn freed_as_larger() {
     is_named("freed_as_larger", &["wrong size", "block of 24 bytes", "block of 40 bytes"], || unsafe {
         let block = Cairn.alloc(layout(24, 8));

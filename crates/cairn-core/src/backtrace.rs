@@ -56,6 +56,14 @@ pub unsafe fn capture_interrupted(context: *const libc::ucontext_t, frames: &mut
 /// should that never be released (a child of fork may find it so), the process is ended by SIGALRM after some seconds.
 #[inline(never)]
 pub fn print_last(skip: usize) {
+    end_soon();
+    print_here(skip + 1);
+    // SAFETY: no preconditions.
+    unsafe { libc::alarm(0) };
+}
+
+/// From now on the process ends within some seconds, by SIGALRM if need be: what is said last may wait for a lock for ever.
+pub fn end_soon() {
     const PATIENCE_SECONDS: libc::c_uint = 5;
     // SAFETY: the record is written before it is read; this process has no other use for its alarm any more.
     unsafe {
@@ -65,8 +73,6 @@ pub fn print_last(skip: usize) {
         libc::signal(libc::SIGALRM, libc::SIG_DFL);
         libc::pthread_sigmask(libc::SIG_UNBLOCK, alarm.as_ptr(), ptr::null_mut());
         libc::alarm(PATIENCE_SECONDS);
-        print_here(skip + 1);
-        libc::alarm(0);
     }
 }
 

@@ -44,6 +44,7 @@ pub fn print_access(address: usize, access: Access, record: Option<&Record>, at:
 /// Ends the process: a block can't be freed, or asked about, or be given another size.
 #[cold]
 pub fn refuse(wrong: &Wrong, address: usize, record: &Record, by: &Trace, verb: &str) -> ! {
+    backtrace::end_soon();
     let line = Line::new();
     let line = match wrong {
         Wrong::Unknown => {
@@ -83,8 +84,11 @@ pub fn refuse(wrong: &Wrong, address: usize, record: &Record, by: &Trace, verb: 
     line.text("; thread ").number(by.thread as usize).text(")").print();
     print_stack(verb, by.thread, by.frames());
     print_history(record);
-    // SAFETY: abort may be called at any time.
-    unsafe { libc::abort() }
+    // SAFETY: both may be called at any time.
+    unsafe {
+        libc::alarm(0);
+        libc::abort()
+    }
 }
 
 /// Appends where an address lies: `, 16 bytes into a block of 48 bytes (0x7f…`; the bracket stays open.

@@ -34,6 +34,11 @@ static REPORTER: AtomicU32 = AtomicU32::new(0);
 /// Installs the handler, once, and gives the calling thread a stack for it if it has none: an overflow of the usual one must not be
 /// hidden by us.
 pub fn install() {
+    static INSTALLED: AtomicU32 = AtomicU32::new(0);
+    // Relaxed: one thread enters a mode. It may have tried before, and been refused.
+    if INSTALLED.swap(1, Relaxed) != 0 {
+        return;
+    }
     give_stack();
     for (index, &signal) in SIGNALS.iter().enumerate() {
         // SAFETY: zeroes are an empty action; the handler fits SA_SIGINFO; `BEFORE` is written by this thread only.
@@ -79,7 +84,10 @@ extern "C" fn handler(signal: c_int, info: *mut libc::siginfo_t, context: *mut c
             let (count, access) = unsafe {
                 (backtrace::capture_interrupted(context.cast(), &mut frames), access(context.cast()))
             };
+            backtrace::end_soon();
             report::print_access(address, access, pool::nearest(address).as_ref(), &frames[..count]);
+            // SAFETY: no preconditions.
+            unsafe { libc::alarm(0) };
         }
         // The report itself met a fault: no further words.
         Err(reporter) if reporter == me => {}

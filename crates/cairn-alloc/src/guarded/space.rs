@@ -114,6 +114,10 @@ impl Space {
             return None;
         }
         if class >= SMALL_CLASSES {
+            // What is ready is marked, and this run is opened by protection or by marks, not by both.
+            if self.high - self.low.max(self.ready) < pages {
+                return None;
+            }
             self.high -= pages;
             return Some(self.high);
         }

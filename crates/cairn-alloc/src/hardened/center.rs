@@ -106,11 +106,10 @@ impl Center {
         while !rest.is_empty() {
             let done = self.locked(|state| {
                 for (index, &block) in rest.iter().enumerate() {
-                    let slab = Slab::of(block, class);
-                    if !slab.put(block) {
+                    let Some(slab) = Slab::of(block, class).filter(|slab| slab.put(block)) else {
                         wrong = Some(block);
                         return index + 1;
-                    }
+                    };
                     state.free += 1;
                     state.place(slab, class);
                 }
@@ -125,7 +124,7 @@ impl Center {
 
     /// Whether a block of the class lies in its slab, free.
     pub fn has(&self, class: usize, block: *mut u8) -> bool {
-        self.locked(|_| Slab::of(block, class).has(block))
+        self.locked(|_| Slab::of(block, class).is_none_or(|slab| slab.has(block)))
     }
 
     /// Gives back the pages in the slabs that hold only free blocks; returns bytes. With `idle_only`, slabs that were used since

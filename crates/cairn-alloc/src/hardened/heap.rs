@@ -166,7 +166,7 @@ impl Stock {
         }
         let size = SHAPES[class].size as usize;
         let part = if THREADS.load(Relaxed) > CROWD { 4 } else { 1 };
-        let ring = (RING_BYTES / size).clamp(RING_MIN, RING_MAX) / part;
+        let ring = ((RING_BYTES / size).clamp(RING_MIN, RING_MAX) / part).max(RING_MIN);
         let ring = ring.next_power_of_two();
         let capacity = ((STOCK_BYTES / size).clamp(STOCK_MIN, STOCK_MAX) / part).max(STOCK_MIN);
         let bytes = (ring + capacity) * size_of::<Slot>();

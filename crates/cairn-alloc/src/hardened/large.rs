@@ -419,7 +419,9 @@ pub fn relocate(old: Block, size: usize) -> *mut u8 {
         Move::Failed => {
             old.write_rest();
             depart(new);
-            quarantine::enter(new, 0);
+            // It has a pattern behind its last byte by now.
+            let bytes = new.wipe();
+            quarantine::enter(new, bytes);
             ptr::null_mut()
         }
         Move::FailedNewLost => {

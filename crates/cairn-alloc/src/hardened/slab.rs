@@ -130,15 +130,18 @@ impl Slab {
         Some(Slab(unsafe { NonNull::new_unchecked(descriptor) }))
     }
 
-    /// The slab in which a block lies. There is one.
+    /// The slab in which a block of `class` lies. None if it was retired: then the block has been put back before. Under the class's lock.
     #[inline]
-    pub fn of(block: *mut u8, class: usize) -> Slab {
+    pub fn of(block: *mut u8, class: usize) -> Option<Slab> {
         let start = block.addr() & !(form(class).mask as usize);
-        let place = region::locate(start).map(|place| place.region.descriptor(place.granule));
-        match place.and_then(NonNull::new) {
-            Some(descriptor) => Slab(descriptor),
-            None => cairn_core::fault::Line::new().text("internal error: a slab lies in no region").abort(),
-        }
+        let place = region::locate(start)?;
+        let descriptor = NonNull::new(place.region.descriptor(place.granule))?;
+        // SAFETY: the granule is committed, so its descriptor can be read; slabs of a class come and go under its lock.
+        let fits = unsafe {
+            let at = descriptor.as_ptr();
+            (*at).kind == Kind::HardSlab && usize::from((*at).class) == class
+        };
+        fits.then_some(Slab(descriptor))
     }
 
     /// The slab of a descriptor in a list.

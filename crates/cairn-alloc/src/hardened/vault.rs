@@ -117,6 +117,10 @@ pub fn form(class: usize) -> &'static Form {
 
 /// Fills the vault and closes it; false if memory is short. Once, before the mode begins. There must be a region.
 pub fn fill() -> bool {
+    if vault().factor != 0 {
+        // An earlier attempt to enter the mode was refused after this.
+        return true;
+    }
     let Some(first) = region::regions().first() else { return false };
     let Some(map) = os::map_zeroed(first.granules()) else { return false };
     let page = os::page_size();

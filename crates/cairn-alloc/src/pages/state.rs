@@ -84,6 +84,7 @@ impl State {
         if let Some(found) = self.take_first(granules, align, prefer) {
             return Some(found);
         }
+        let asked = align;
         let align = if prefer == Prefer::Huge { align.max(CHUNK) } else { align };
         let room = granules + (align - 1);
         if prefer != Prefer::Clean
@@ -98,6 +99,10 @@ impl State {
         // What was added may have joined a dirty span.
         let found = grown.then(|| self.take_first(granules, align, Prefer::Clean)).flatten();
         let found = found.or_else(|| self.take_first(granules, align, Prefer::Dirty));
+        // The alignment to huge pages was a wish.
+        let found = found
+            .or_else(|| self.take_first(granules, asked, Prefer::Clean))
+            .or_else(|| self.take_first(granules, asked, Prefer::Dirty));
         // After it is taken, or what it needs could be given back.
         self.guard_peak(granules);
         found
