@@ -60,6 +60,16 @@ pub fn check(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
     }
 }
 
+/// Runs a model that has one thread and so one order of events. A tool that looks for others would find fault with it.
+pub fn check_alone(run: impl Fn() + Send + Sync + 'static) {
+    #[cfg(loom)]
+    loom::model(run);
+    #[cfg(shuttle)]
+    shuttle::check_random(run, 1);
+    #[cfg(not(any(loom, shuttle)))]
+    run();
+}
+
 /// Runs `run` in a thread for each number below `threads`, one of them this one, and gives what they gave.
 pub fn crowd<T: Send + 'static>(threads: usize, run: impl Fn(usize) -> T + Send + Sync + 'static) -> Vec<T> {
     let turned = TURNED.get();

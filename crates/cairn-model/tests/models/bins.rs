@@ -219,7 +219,7 @@ fn a_length_that_others_see_is_possible() {
 /// A fork stops a thread at any of the fences; its child buries the bin, and has each block once or has lost it.
 #[test]
 fn a_bin_stopped_anywhere_is_buried_whole() {
-    tool::check(0, || {
+    tool::check_alone(|| {
         for passes in 0.. {
             let heap = Heap::new(3, 2);
             let ended = mutant::stop_at(passes, || {
