@@ -5,7 +5,7 @@
 //! (`mprotect`), which splits the one around it; a process may have 65,530 mappings, so only [`SPLITS_MAX`] such guards are
 //! made, and what would be a further one stays as it is.
 
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 
 use super::{KeepErrno, commit, purge};
 use crate::count::{self, Call};
@@ -13,12 +13,19 @@ use crate::count::{self, Call};
 /// `MADV_GUARD_INSTALL` and `MADV_GUARD_REMOVE`; the `libc` crate has them for some targets only.
 const GUARD_INSTALL: libc::c_int = 102;
 const GUARD_REMOVE: libc::c_int = 103;
+/// An advice that no kernel knows.
+const NO_ADVICE: libc::c_int = 0x7fff_fff0;
 
 /// Guards that may be mappings of their own at a time: each makes two more, and half of what a process may have is the program's.
 const SPLITS_MAX: usize = 16 << 10;
 
 /// Guards that are mappings of their own now.
 static SPLITS: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether the kernel refuses an advice that it doesn't know: 0 until somebody asked.
+static HONEST: AtomicU8 = AtomicU8::new(0);
+const YES: u8 = 1;
+const NO: u8 = 2;
 
 /// What keeps a range from being touched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,10 +46,12 @@ pub enum Guard {
 /// The range is page-aligned, committed, and holds nothing that anybody needs.
 pub unsafe fn install_guard(at: *mut u8, bytes: usize) -> Guard {
     let _errno = KeepErrno::new();
-    count::call(Call::Madvise);
-    // SAFETY: the caller's contract. A kernel that doesn't know the advice refuses it and does nothing.
-    if unsafe { libc::madvise(at.cast(), bytes, GUARD_INSTALL) } == 0 {
-        return Guard::Pages;
+    if is_honest(at, bytes) {
+        count::call(Call::Madvise);
+        // SAFETY: the caller's contract. A kernel that doesn't know the advice refuses it and does nothing.
+        if unsafe { libc::madvise(at.cast(), bytes, GUARD_INSTALL) } == 0 {
+            return Guard::Pages;
+        }
     }
     if SPLITS.fetch_add(1, Relaxed) < SPLITS_MAX {
         // SAFETY: the caller's contract.
@@ -52,6 +61,18 @@ pub unsafe fn install_guard(at: *mut u8, bytes: usize) -> Guard {
     }
     SPLITS.fetch_sub(1, Relaxed);
     Guard::None
+}
+
+/// Whether "done" means that it was: an emulator of the kernel (QEMU's user mode) says so to any advice, and does nothing.
+fn is_honest(at: *mut u8, bytes: usize) -> bool {
+    // Relaxed: all who ask get the same answer.
+    if HONEST.load(Relaxed) == 0 {
+        count::call(Call::Madvise);
+        // SAFETY: what no kernel knows, none does.
+        let refused = unsafe { libc::madvise(at.cast(), bytes, NO_ADVICE) } != 0;
+        HONEST.store(if refused { YES } else { NO }, Relaxed);
+    }
+    HONEST.load(Relaxed) == YES
 }
 
 /// Makes a guarded range accessible again; false if the kernel refuses, and the range then stays as it is for ever.
