@@ -13,12 +13,13 @@
 //! just free, and may be given to any thread. All heaps ever made are in the registry; their memory is used again by
 //! later threads and never given back.
 //!
-//! A thread that has a heap and calls seldom rests, see [`rest`].
+//! How a thread comes by its heap and leaves it: [`birth`](mod@birth). One that has a heap and calls seldom rests, see [`rest`].
 //!
 //! Capacity: a bin starts with room for one block, doubles at each miss up to a batch, then only when it swings between full
 //! and empty, and loses all when it was idle for some looks. What all capacities together may hold is bounded per thread and for the process.
 
 mod audit;
+mod birth;
 mod hands;
 pub mod rest;
 
@@ -27,19 +28,18 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use cairn_core::count::{self, Place};
 use cairn_core::hint;
-use cairn_core::lock::Lock;
 
 use crate::bin::{Bin, Cold};
 use crate::center;
 use crate::class::{
     self, CLASS_COUNT, Code, ENTRIES, Entries, Entry, SHAPES, TWICE_CLASSES_AT_16, TwiceClassesAt16,
 };
-use crate::inside::Inside;
-use crate::key::Key;
 use crate::registry::{Listing, Registered, Registry};
 use crate::slot::{self, State};
 use crate::transfer::BATCH_MAX;
-use crate::{fork, mode, modes, pages, records, region, settings, shelf};
+use crate::{mode, modes, pages, region, settings, shelf};
+use birth::birth;
+pub use birth::{be_born, bury_the_dead, end_bins, lock, me, others_have_bins};
 pub use hands::Hands;
 use rest::Rest;
 
@@ -91,15 +91,10 @@ unsafe impl Registered for Heap {
 }
 
 static REGISTRY: Registry<Heap> = Registry::new();
-/// Births, one at a time.
-static BIRTH: Lock = Lock::named(Place::Birth);
 /// Bytes that all bins of all threads may hold.
 static CAPACITY_BYTES: AtomicUsize = AtomicUsize::new(0);
 /// Heaps that are taken.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
-/// The key whose destructor tells us that a thread ends.
-static EXIT_KEY: Key = Key::new();
-
 /// Bytes that the bins of all threads may hold together at least;
 const PROCESS_BYTES_MIN: usize = 32 << 20;
 /// and this part of what is committed.
@@ -128,11 +123,6 @@ const IDLE_LOOKS_MAX: u8 = 16;
 enum Miss {
     Empty,
     Full,
-}
-
-/// The lock of births, for fork.
-pub fn lock() -> &'static Lock {
-    &BIRTH
 }
 
 /// The calling thread's bins.
@@ -429,181 +419,6 @@ impl Heap {
             }
         }
     }
-}
-
-/// Gives the calling thread a heap. None if memory or thread-specific keys are short: it then goes on without bins.
-#[cold]
-fn birth() -> Option<&'static Heap> {
-    // From here on, what the C library allocates on our behalf goes directly to the centers.
-    slot::set(0, State::Known);
-    let heap = {
-        let _held = BIRTH.hold();
-        fork::register();
-        // Asked again under the lock: see `end_bins`.
-        let any = || left_heap().or_else(stranded_heap).or_else(make_heap);
-        mode::has_bins().then(any).flatten().inspect(|heap| heap.owner.store(me(), Relaxed))
-    };
-    let known = heap.and_then(|heap| {
-        let key = exit_key()?;
-        // SAFETY: the key exists; the value is only ever compared with null.
-        (unsafe { libc::pthread_setspecific(key, ptr::from_ref(heap).cast()) } == 0).then_some(heap)
-    });
-    match known {
-        Some(heap) => {
-            let distance = ptr::from_ref(heap).addr().wrapping_sub((&raw const NOBODY).addr());
-            (&raw const NOBODY).expose_provenance();
-            slot::set(distance, State::Known);
-        }
-        None => {
-            if let Some(heap) = heap {
-                leave(heap);
-            }
-            slot::set(0, State::Unborn);
-        }
-    }
-    known
-}
-
-/// A heap that a thread has left.
-fn left_heap() -> Option<&'static Heap> {
-    REGISTRY.take_left().inspect(|_| count_thread())
-}
-
-/// A heap whose thread died without leaving it: it had been born so late, in the last round of the destructors of
-/// thread-specific data, that ours didn't run any more. How do we know? It had the number of this thread, which no two living
-/// threads have. So such heaps are at most as many as there ever were threads at a time. It is counted already.
-fn stranded_heap() -> Option<&'static Heap> {
-    // No order is needed: what that thread did happened before its end, and that before the reuse of its number.
-    REGISTRY.all().find(|heap| heap.listing.is_taken() && heap.owner.load(Relaxed) == me())
-}
-
-/// The number of this thread.
-pub fn me() -> usize {
-    // SAFETY: no preconditions.
-    unsafe { libc::pthread_self() as usize }
-}
-
-fn count_thread() {
-    count::atomic(Place::Threads, &THREADS);
-    THREADS.fetch_add(1, Relaxed);
-}
-
-/// A new heap, in the registry. Under the birth lock.
-fn make_heap() -> Option<&'static Heap> {
-    let memory: *mut Heap = records::take_forever(size_of::<Heap>()).cast();
-    if memory.is_null() {
-        return None;
-    }
-    // SAFETY: the memory is ours, large enough and aligned to 64; it is written field by field, since a whole heap is
-    // more than a small stack should carry.
-    unsafe {
-        for class in 0..CLASS_COUNT {
-            (&raw mut (*memory).bins).cast::<Bin>().add(class).write(Bin::nothing());
-            (&raw mut (*memory).cold).cast::<Cold>().add(class).write(Cold::nothing());
-        }
-        (&raw mut (*memory).listing).write(Listing::taken());
-    }
-    count_thread();
-    memory.expose_provenance();
-    // SAFETY: initialized above (what was not written reads as zero, which is a valid count), records of this kind are never
-    // given back, and births come one at a time.
-    Some(unsafe { REGISTRY.add(memory) })
-}
-
-/// The key, made at the first birth. Under the birth lock or later.
-fn exit_key() -> Option<libc::pthread_key_t> {
-    let make = || {
-        let mut key = 0;
-        // SAFETY: `key` is writable, and the destructor fits.
-        (unsafe { libc::pthread_key_create(&mut key, Some(on_exit)) } == 0).then_some(key)
-    };
-    // SAFETY: made above and not used.
-    EXIT_KEY.get_or_make(make, |key| _ = unsafe { libc::pthread_key_delete(key) })
-}
-
-/// The thread ends. Its bins go to the centers; what it frees or allocates after this goes there directly.
-extern "C" fn on_exit(heap: *mut libc::c_void) {
-    let _inside = Inside::enter();
-    slot::set(0, State::Gone);
-    // SAFETY: the value is what `birth` set: a heap of the registry, and this thread was its owner.
-    leave(unsafe { &*heap.cast::<Heap>() });
-}
-
-fn leave(heap: &Heap) {
-    heap.close_all();
-    count::atomic(Place::Threads, &THREADS);
-    if THREADS.fetch_sub(1, Relaxed) <= 2 {
-        // Nobody is left to take what waits in the stacks, or one who is better served by the slabs.
-        center::settle_all();
-    }
-    heap.listing.leave();
-}
-
-/// Makes sure that the fork handlers are registered, as the first birth does: a mode may have locks before anybody is born.
-pub fn be_born() {
-    current();
-}
-
-/// Whether another thread has bins.
-pub fn others_have_bins() -> bool {
-    let mine = current();
-    let _held = BIRTH.hold();
-    THREADS.load(Relaxed) > usize::from(mine.is_some())
-}
-
-/// Takes the calling thread's bins away, and after `begin`, which changes the mode, no thread gets any. False, and nothing done, if
-/// another thread has bins: nobody can take them from it.
-///
-/// The caller's heap is left as if the thread ended, and the fork handlers are registered, since its birth did that.
-pub fn end_bins(begin: impl FnOnce()) -> bool {
-    let mine = current();
-    {
-        let _held = BIRTH.hold();
-        if THREADS.load(Relaxed) > usize::from(mine.is_some()) {
-            return false;
-        }
-        begin();
-    }
-    if let Some(heap) = mine {
-        if let Some(key) = exit_key() {
-            // SAFETY: the key exists, and this thread has a value at it, so there is room for null.
-            unsafe { libc::pthread_setspecific(key, ptr::null()) };
-        }
-        slot::set(0, State::Unborn);
-        leave(heap);
-    }
-    true
-}
-
-/// In the child of a fork: what threads held that no longer exist goes to the centers.
-///
-/// They stopped anywhere, so nothing of theirs is taken for whole but the bins, and all counts are made anew.
-pub fn bury_the_dead() {
-    let mine = mine().map_or(ptr::null(), ptr::from_ref);
-    let (mut threads, mut capacity) = (0, 0);
-    for heap in REGISTRY.all() {
-        if ptr::eq(heap, mine) {
-            threads = 1;
-            capacity = heap.capacity_bytes.load(Relaxed);
-            continue;
-        }
-        let hands = &heap.hands;
-        if !hands.blocks().is_empty() {
-            center::of(hands.class()).flush(hands.class(), hands.blocks(), || hands.keep(0));
-        }
-        for class in 1..CLASS_COUNT {
-            let (bin, cold) = (&heap.bins[class], &heap.cold[class]);
-            bin.bury(cold, || {
-                while bin.len(cold) > 0 {
-                    heap.hand_over(class, BATCH_MAX);
-                }
-            });
-        }
-        heap.capacity_bytes.store(0, Relaxed);
-        heap.listing.leave();
-    }
-    THREADS.store(threads, Relaxed);
-    CAPACITY_BYTES.store(capacity, Relaxed);
 }
 
 /// Threads that have bins.
