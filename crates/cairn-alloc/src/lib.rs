@@ -9,7 +9,7 @@
 //! | [`mode`], `modes` | what the heap does beyond that, and where operations part for it |
 //! | `guarded` | the modes debug and sampled: blocks on pages of their own |
 //! | `thread`, `slot`, `bin` | a thread's bins, how it finds them, what happens when one misses |
-//! | `registry`, `key` | all threads' bins; how a thread's end is noticed |
+//! | `registry`, `key`, `thread_value` | all threads' bins; how a thread's end is noticed |
 //! | `center`, `transfer` | where bins of one class exchange blocks: batches, and slabs behind a short lock |
 //! | `shelf` | where the small bins of many threads exchange a few blocks, one for each CPU |
 //! | `mark`, `judge` | how a free block is known, and what is wrong with an address that can't be freed |
@@ -59,6 +59,7 @@ mod slab;
 mod slot;
 pub mod statistics;
 mod thread;
+mod thread_value;
 mod transfer;
 
 pub use global::Cairn;

@@ -234,9 +234,11 @@ mod imp {
     not(any(miri, cairn_portable))
 )))]
 mod imp {
-    use crate::key::Key;
+    use core::ptr;
 
-    static KEYS: [Key; 2] = [const { Key::new() }; 2];
+    use crate::thread_value::ThreadValue;
+
+    static WORDS: [ThreadValue; 2] = [const { ThreadValue::new(None) }; 2];
 
     #[inline]
     pub fn add_distance(to: usize) -> usize {
@@ -244,23 +246,16 @@ mod imp {
     }
 
     pub fn read<const OFFSET: usize>() -> usize {
-        // SAFETY: the key was made by `write`.
-        KEYS[OFFSET / 8].get().map_or(0, |key| unsafe { libc::pthread_getspecific(key) }.addr())
+        WORDS[OFFSET / 8].get().addr()
     }
 
     pub fn write<const OFFSET: usize>(value: usize) {
-        let make = || {
-            let mut made = 0;
-            // SAFETY: `made` is writable.
-            (unsafe { libc::pthread_key_create(&mut made, None) } == 0).then_some(made)
-        };
-        // SAFETY: made above and not used.
-        let unmake = |key| _ = unsafe { libc::pthread_key_delete(key) };
-        let Some(key) = KEYS[OFFSET / 8].get_or_make(make, unmake) else {
+        let word = &WORDS[OFFSET / 8];
+        if !word.is_possible() {
             cairn_core::fault::Line::new().text("no thread-local key left for the portable slot").abort();
-        };
-        // SAFETY: the key exists. If the C library has no memory for the value the thread stays as it was.
-        unsafe { libc::pthread_setspecific(key, core::ptr::without_provenance(value)) };
+        }
+        // If the C library has no memory for the value the thread stays as it was.
+        _ = word.set(ptr::without_provenance(value));
     }
 }
 

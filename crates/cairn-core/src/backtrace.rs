@@ -20,8 +20,6 @@ mod registers;
 mod rules;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
 mod tables;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
-mod weak;
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::{self, MaybeUninit};
@@ -144,7 +142,8 @@ unsafe fn bytes(text: *const c_char) -> &'static [u8] {
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
 mod imp {
     use super::registers::Registers;
-    use super::{own, rules, tables, weak::weak};
+    use super::{own, rules, tables};
+    use crate::weak;
 
     /// `dladdr`; null in a static program that has none.
     pub fn dladdr() -> *const core::ffi::c_void {

@@ -15,6 +15,7 @@
 //! | [`count`] | counts what threads share, in a build that was made for it, and is nothing in all others |
 //! | [`fault`] | one line on stderr, made without allocating, and the end |
 //! | [`backtrace`] | where a thread is, likewise |
+//! | [`weak`] | references to functions that a process may lack |
 //!
 //! `os`, `fault` and `backtrace` are there by the feature `os`; without it a waiting [`lock`] spins, and nothing needs an operating system.
 #![no_std]
@@ -32,3 +33,4 @@ pub mod lock;
 #[cfg(feature = "os")]
 pub mod os;
 pub mod sync;
+pub mod weak;

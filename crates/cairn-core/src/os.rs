@@ -15,7 +15,7 @@ use crate::count::{self, Call};
 
 pub use guard::{Guard, decommit, forbid, install_guard, make_read_only, random, remove_guard};
 pub use huge::{HUGE_PAGE, allow_huge, forbid_huge, huge_pages_allowed, populate};
-pub use process::{mappings_max, thread_id};
+pub use process::{mappings_max, thread_number};
 pub use threads::{barrier_everywhere, sleep_while, threads_of_process, wake};
 
 /// Restores errno when dropped.
@@ -58,12 +58,6 @@ pub fn page_size() -> usize {
         }
         size => size,
     }
-}
-
-/// The number that the kernel gives the calling thread (`gettid`).
-pub fn thread_number() -> usize {
-    // SAFETY: the call has no arguments and can't fail.
-    unsafe { libc::syscall(libc::SYS_gettid) as usize }
 }
 
 /// Two random words, the same at each call: those that the kernel gives each program at its start (`getauxval(AT_RANDOM)`, no

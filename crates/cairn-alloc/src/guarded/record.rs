@@ -1,7 +1,7 @@
 //! What is known of a run and the block in it, out of line: where, how large, who allocated and freed it.
 
 use cairn_core::backtrace;
-use cairn_core::os::thread_id;
+use cairn_core::os::thread_number;
 
 use super::space::Way;
 
@@ -21,7 +21,7 @@ impl Trace {
     /// The calling thread's stack.
     #[inline(never)]
     pub fn here() -> Trace {
-        let mut trace = Trace { thread: thread_id(), count: 0, frames: [0; FRAMES] };
+        let mut trace = Trace { thread: thread_number() as u32, count: 0, frames: [0; FRAMES] };
         trace.count = backtrace::capture(&mut trace.frames, 1) as u32;
         trace
     }

@@ -2,7 +2,7 @@
 
 use cairn_core::backtrace;
 use cairn_core::fault::Line;
-use cairn_core::os::thread_id;
+use cairn_core::os::thread_number;
 
 use super::pool::Wrong;
 use super::record::{Record, Relation, State, Trace};
@@ -36,7 +36,7 @@ pub fn print_access(address: usize, access: Access, record: Option<&Record>, at:
         _ => "overflow: ",
     };
     let line = place(Line::new().text(what).text(verb).address(address), address, record);
-    line.text("; thread ").number(thread_id() as usize).text(")").print();
+    line.text("; thread ").number(thread_number()).text(")").print();
     print_access_stack(at);
     print_history(record);
 }
@@ -109,7 +109,7 @@ fn print_history(record: &Record) {
 }
 
 fn print_access_stack(at: &[usize]) {
-    print_head("accessed", thread_id());
+    print_head("accessed", thread_number() as u32);
     backtrace::print_interrupted(at);
 }
 

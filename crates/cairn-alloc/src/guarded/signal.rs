@@ -13,7 +13,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use cairn_core::backtrace;
-use cairn_core::os::{self, KeepErrno, thread_id};
+use cairn_core::os::{self, KeepErrno, thread_number};
 
 use super::pool;
 use super::report::{self, Access};
@@ -76,7 +76,7 @@ extern "C" fn handler(signal: c_int, info: *mut libc::siginfo_t, context: *mut c
         // SAFETY: what the kernel gave to this handler.
         return unsafe { pass_on(signal, info, context, is_fault) };
     }
-    let me = thread_id();
+    let me = thread_number() as u32;
     match REPORTER.compare_exchange(0, me, Relaxed, Relaxed) {
         Ok(_) => {
             let mut frames = [0; 48];

@@ -25,9 +25,9 @@ use crate::hardened::center;
 use crate::hardened::random::Stream;
 use crate::hardened::{judge, seal};
 use crate::inside::Inside;
-use crate::key::Key;
 use crate::registry::{Listing, Registered, Registry};
 use crate::slot::{self, State};
+use crate::thread_value::ThreadValue;
 use crate::{fork, pages, records, thread};
 
 type Slot = *mut u8;
@@ -80,8 +80,8 @@ unsafe impl Sync for Heap {}
 static REGISTRY: Registry<Heap> = Registry::new();
 static BIRTH: Lock = Lock::named(Place::Birth);
 static THREADS: AtomicUsize = AtomicUsize::new(0);
-/// The key whose destructor tells us that a thread ends.
-static EXIT_KEY: Key = Key::new();
+/// Each thread's heap, for the one moment when the thread ends.
+static AT_END: ThreadValue = ThreadValue::new(Some(on_exit));
 
 /// Blocks and bytes that a ring holds at most, and blocks at least,
 const RING_MAX: usize = 64;
@@ -353,11 +353,7 @@ fn birth() -> Option<&'static Heap> {
             .or_else(make_heap)
             .inspect(|heap| heap.owner.store(thread::me(), Relaxed))
     };
-    let known = heap.and_then(|heap| {
-        let key = exit_key()?;
-        // SAFETY: the key exists; the value is only ever compared with null.
-        (unsafe { libc::pthread_setspecific(key, ptr::from_ref(heap).cast()) } == 0).then_some(heap)
-    });
+    let known = heap.filter(|heap| AT_END.set(ptr::from_ref(*heap).cast()));
     match known {
         Some(heap) => {
             heap.random.forget();
@@ -397,17 +393,6 @@ fn make_heap() -> Option<&'static Heap> {
         THREADS.fetch_add(1, Relaxed);
         Some(REGISTRY.add(memory))
     }
-}
-
-/// The key, made at the first birth.
-fn exit_key() -> Option<libc::pthread_key_t> {
-    let make = || {
-        let mut key = 0;
-        // SAFETY: `key` is writable, and the destructor fits.
-        (unsafe { libc::pthread_key_create(&mut key, Some(on_exit)) } == 0).then_some(key)
-    };
-    // SAFETY: made above and not used.
-    EXIT_KEY.get_or_make(make, |key| _ = unsafe { libc::pthread_key_delete(key) })
 }
 
 /// The thread ends: what it holds goes to the slabs, and so does what it frees after this.

@@ -12,11 +12,8 @@ use cairn_core::os;
 pub fn words<const N: usize>() -> [u64; N] {
     let mut words = [0; N];
     if !os::random(&mut words) {
-        // SAFETY: getauxval has no preconditions; AT_RANDOM leads to 16 bytes, if to any.
-        let seed = unsafe {
-            let at = libc::getauxval(libc::AT_RANDOM) as usize;
-            if at == 0 { 0 } else { core::ptr::with_exposed_provenance::<u64>(at).read_unaligned() }
-        };
+        let [first, second] = os::random_words();
+        let seed = first as u64 ^ (second as u64).rotate_left(29);
         let mut state = seed ^ os::now_us() ^ (&raw const words).addr() as u64;
         words.fill_with(|| {
             state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

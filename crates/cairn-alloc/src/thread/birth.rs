@@ -16,16 +16,16 @@ use super::{CAPACITY_BYTES, Heap, NOBODY, REGISTRY, THREADS, current, mine};
 use crate::bin::{Bin, Cold};
 use crate::class::CLASS_COUNT;
 use crate::inside::Inside;
-use crate::key::Key;
 use crate::registry::Listing;
 use crate::slot::{self, State};
+use crate::thread_value::ThreadValue;
 use crate::transfer::BATCH_MAX;
 use crate::{center, fork, mode, records};
 
 /// Births, one at a time.
 static BIRTH: Lock = Lock::named(Place::Birth);
-/// The key whose destructor tells us that a thread ends.
-static EXIT_KEY: Key = Key::new();
+/// Each thread's heap, for the one moment when the thread ends.
+static AT_END: ThreadValue = ThreadValue::new(Some(on_exit));
 
 /// The lock of births, for fork.
 pub fn lock() -> &'static Lock {
@@ -44,11 +44,7 @@ pub fn birth() -> Option<&'static Heap> {
         let any = || left_heap().or_else(stranded_heap).or_else(make_heap);
         mode::has_bins().then(any).flatten().inspect(|heap| heap.owner.store(me(), Relaxed))
     };
-    let known = heap.and_then(|heap| {
-        let key = exit_key()?;
-        // SAFETY: the key exists; the value is only ever compared with null.
-        (unsafe { libc::pthread_setspecific(key, ptr::from_ref(heap).cast()) } == 0).then_some(heap)
-    });
+    let known = heap.filter(|heap| AT_END.set(ptr::from_ref(*heap).cast()));
     match known {
         Some(heap) => {
             let distance = ptr::from_ref(heap).addr().wrapping_sub((&raw const NOBODY).addr());
@@ -111,17 +107,6 @@ fn make_heap() -> Option<&'static Heap> {
     Some(unsafe { REGISTRY.add(memory) })
 }
 
-/// The key, made at the first birth. Under the birth lock or later.
-fn exit_key() -> Option<libc::pthread_key_t> {
-    let make = || {
-        let mut key = 0;
-        // SAFETY: `key` is writable, and the destructor fits.
-        (unsafe { libc::pthread_key_create(&mut key, Some(on_exit)) } == 0).then_some(key)
-    };
-    // SAFETY: made above and not used.
-    EXIT_KEY.get_or_make(make, |key| _ = unsafe { libc::pthread_key_delete(key) })
-}
-
 /// The thread ends. Its bins go to the centers; what it frees or allocates after this goes there directly.
 extern "C" fn on_exit(heap: *mut libc::c_void) {
     let _inside = Inside::enter();
@@ -166,10 +151,8 @@ pub fn end_bins(begin: impl FnOnce()) -> bool {
         begin();
     }
     if let Some(heap) = mine {
-        if let Some(key) = exit_key() {
-            // SAFETY: the key exists, and this thread has a value at it, so there is room for null.
-            unsafe { libc::pthread_setspecific(key, ptr::null()) };
-        }
+        // The thread has a value there, so there is room for null.
+        AT_END.set(ptr::null());
         slot::set(0, State::Unborn);
         leave(heap);
     }

@@ -9,7 +9,7 @@
 use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 
-use super::weak::weak;
+use crate::weak;
 
 /// A place in the tables.
 ///

@@ -27,7 +27,7 @@ pub fn mappings_max() -> usize {
 }
 
 /// The calling thread's number (`gettid`), as the kernel and debuggers show it.
-pub fn thread_id() -> u32 {
-    // SAFETY: gettid has no preconditions.
-    unsafe { libc::syscall(libc::SYS_gettid) as u32 }
+pub fn thread_number() -> usize {
+    // SAFETY: the call has no arguments and can't fail.
+    unsafe { libc::syscall(libc::SYS_gettid) as usize }
 }

@@ -4,6 +4,7 @@
 //! there when Cairn was loaded; the linker, if both are in one static program) and else looked up by name.
 
 use cairn_core::fault::Line;
+use cairn_core::weak;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::{self, MaybeUninit};
 use core::ptr;
@@ -11,43 +12,6 @@ use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 /// The address of a function or object of the runtime.
 pub type Function = *const c_void;
-
-/// The address of a function that may be absent, from the global offset table; null if it is absent.
-macro_rules! weak {
-    ($name:literal) => {{
-        #[inline(always)]
-        fn weak() -> Function {
-            let address: Function;
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: one load from the global offset table, which the linker made for this reference.
-            unsafe {
-                core::arch::asm!(
-                    concat!(".weak ", $name),
-                    concat!("mov {}, qword ptr [rip + ", $name, "@GOTPCREL]"),
-                    out(reg) address,
-                    options(pure, nomem, nostack, preserves_flags)
-                );
-            }
-            #[cfg(target_arch = "aarch64")]
-            // SAFETY: as above.
-            unsafe {
-                core::arch::asm!(
-                    concat!(".weak ", $name),
-                    concat!("adrp {0}, :got:", $name),
-                    concat!("ldr {0}, [{0}, :got_lo12:", $name, "]"),
-                    out(reg) address,
-                    options(pure, nomem, nostack, preserves_flags)
-                );
-            }
-            #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-            {
-                address = ptr::null();
-            }
-            address
-        }
-        weak()
-    }};
-}
 
 /// Looks a function up in all that is loaded now; null if it is nowhere.
 ///
