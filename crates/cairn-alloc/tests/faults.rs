@@ -4,48 +4,15 @@
 
 #![allow(clippy::undocumented_unsafe_blocks)] // each child commits a fault on purpose
 
-use std::alloc::{GlobalAlloc, Layout};
-use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
+mod child;
+
+use std::alloc::GlobalAlloc;
 
 use cairn_alloc::{Cairn, engine};
+use child::{is_named, layout};
 
 #[global_allocator]
 static HEAP: Cairn = Cairn;
-
-const FAULT: &str = "CAIRN_TEST_FAULT";
-
-fn layout(size: usize, align: usize) -> Layout {
-    Layout::from_size_align(size, align).unwrap()
-}
-
-/// This program, to be run again: by what cargo runs it with, if it is for another processor.
-fn me() -> Command {
-    let me = std::env::current_exe().unwrap();
-    let runner = format!("CARGO_TARGET_{}_UNKNOWN_LINUX_GNU_RUNNER", std::env::consts::ARCH.to_uppercase());
-    let Ok(runner) = std::env::var(runner) else { return Command::new(me) };
-    let mut words = runner.split_whitespace();
-    let mut command = Command::new(words.next().expect("a runner has a name"));
-    command.args(words).arg(me);
-    command
-}
-
-/// Runs `commit` in a child and expects it to end by SIGABRT with `words` in its first line.
-#[track_caller]
-fn is_named(test: &str, words: &[&str], commit: impl FnOnce()) {
-    if std::env::var_os(FAULT).is_some() {
-        commit();
-        return;
-    }
-    let child =
-        me().args(["--exact", test, "--nocapture"]).env(FAULT, test).output().expect("a child starts");
-    let message = String::from_utf8_lossy(&child.stderr);
-    let line = message.lines().find(|line| line.starts_with("cairn: ")).unwrap_or_default();
-    assert_eq!(child.status.signal(), Some(6), "{message}");
-    for word in words {
-        assert!(line.contains(word), "no {word:?} in {message:?}");
-    }
-}
 
 #[test]
 fn freed_twice() {

@@ -62,6 +62,9 @@ pub const KINDS: &[Kind] = kinds! {
     process_vm_readv SYS_process_vm_readv EPERM;
 };
 
+/// `MADV_GUARD_INSTALL` and `MADV_GUARD_REMOVE`.
+const GUARDS: [u64; 2] = [102, 103];
+
 /// Calls of the library that are let be: two can't fail, and the third tells what was found wrong.
 const LEFT_ALONE: [i64; 3] = [libc::SYS_gettid, libc::SYS_getpid, libc::SYS_write];
 
@@ -86,6 +89,8 @@ pub enum Plan {
         /// Index in the kind's errors.
         error: usize,
     },
+    /// Guards in the page tables (`MADV_GUARD_INSTALL`, `MADV_GUARD_REMOVE`), as by a kernel before 6.13, which doesn't know that advice.
+    Guards,
     /// Of all kinds, by chance: so many in a thousand. The same seed refuses the same calls, as far as the program's threads
     /// come in the same order.
     Chance {
@@ -100,6 +105,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Plan::Nothing => write!(f, "nothing"),
+            Plan::Guards => write!(f, "guards"),
             Plan::Some { kind, from, count, error } => {
                 write!(f, "{} from {from} count {count} error {error}", KINDS[kind].name)
             }
@@ -118,6 +124,7 @@ impl FromStr for Plan {
         let number = |word: &str| word.parse::<u64>().map_err(|_| wrong());
         match text.split_whitespace().collect::<Vec<_>>()[..] {
             ["nothing"] => Ok(Plan::Nothing),
+            ["guards"] => Ok(Plan::Guards),
             ["chance", per_mille, "seed", seed] => {
                 Ok(Plan::Chance { seed: number(seed)?, per_mille: number(per_mille)? })
             }
@@ -233,6 +240,11 @@ impl Judge {
             return None;
         };
         self.made[kind] += 1;
+        if self.plan == Plan::Guards {
+            let is_guard = KINDS[kind].name == "madvise" && GUARDS.contains(&entry.args[2]);
+            self.refused[kind] += usize::from(is_guard);
+            return is_guard.then_some(libc::EINVAL);
+        }
         let error = self.error_for(kind)?;
         self.refused[kind] += 1;
         Some(KINDS[kind].errors[error % KINDS[kind].errors.len()])
@@ -241,7 +253,7 @@ impl Judge {
     /// The index of the error that this call fails with, if it does.
     fn error_for(&mut self, kind: usize) -> Option<usize> {
         match self.plan {
-            Plan::Nothing => None,
+            Plan::Nothing | Plan::Guards => None,
             Plan::Some { kind: wanted, from, count, error } => {
                 let number = self.made[kind];
                 (kind == wanted && number >= from && number - from < count).then_some(error)

@@ -97,6 +97,28 @@ fn nothing_stale_is_left_and_nothing_can_be_foreseen() {
     }
 }
 
+/// A fault in the last one of several regions, see `c/life/many_regions.c`: its signal and the begin of its message, if it has one.
+#[track_caller]
+fn found_in_a_further_region(name: &str, signal: i32, begin: &str) {
+    let Some(program) = compile::program("life/many_regions.c", &["-w"]) else { return };
+    let mut run = cprogram::preloaded(&program, &[name]);
+    command::limit_address_space(run.env("CAIRN_MODE", "hardened"), 1 << 30);
+    let finished = command::run(&mut run, Duration::from_secs(60));
+    assert_eq!(finished.status.signal(), Some(signal), "{name}: {}\n{}", finished.status, finished.err());
+    assert!(finished.err().starts_with(begin), "{name}: expected {begin:?}\n{}", finished.err());
+}
+
+#[test]
+fn what_is_promised_holds_in_every_region() {
+    found_in_a_further_region("double", libc::SIGABRT, "cairn: double free of 0x");
+    found_in_a_further_region("double-large", libc::SIGABRT, "cairn: double free of 0x");
+    found_in_a_further_region("interior", libc::SIGABRT, "cairn: free of an address inside a block: 0x");
+    found_in_a_further_region("overflow", libc::SIGABRT, "cairn: overflow of 0x");
+    found_in_a_further_region("overflow-large", libc::SIGSEGV, "");
+    found_in_a_further_region("write-after-free", libc::SIGABRT, "cairn: write after free into 0x");
+    found_in_a_further_region("read-after-free-large", libc::SIGSEGV, "");
+}
+
 /// The interpreter itself: `python3` in `PATH` may be a script that picks one.
 fn interpreter() -> Option<String> {
     let mut ask = std::process::Command::new(programs::need("python3")?);

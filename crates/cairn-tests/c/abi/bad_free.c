@@ -1,7 +1,8 @@
 /* Does one thing that no program may do, and must not survive it; tests/abi/faults.rs reads the message. The first
  * argument says how the address is used ("free", "realloc", "usable", "sized N", "aligned-sized A N", "delete N", "delete-aligned A"),
  * the next ones which address it is; with a last one, "handler", SIGABRT has a handler, which allocates and frees and then ends
- * the process with 7. Prints the address in question first. Nothing is done after the fault: it must be found at once. */
+ * the process with 7. Prints the address in question first. Nothing is done after the fault: it must be found at once; but for
+ * "free-and-trim", "free-and-others" and "free-elsewhere-and-trim", after which the block leaves its bin. */
 #include "check.h"
 #include <malloc.h>
 #include <pthread.h>
@@ -65,6 +66,13 @@ static char *address(const char *what) {
         return mmap(NULL, LARGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (is(what, "freed")) {
         free(block);
+        return block;
+    }
+    if (is(what, "freed-and-written")) {
+        /* Nothing in the block tells any more that it is free. */
+        free(block);
+        memset(block, 7, 40);
+        memset(block + 40, 0, malloc_usable_size(others[OTHERS / 2]) - 40);
         return block;
     }
     if (is(what, "freed-and-others")) {
@@ -132,6 +140,16 @@ int main(int argc, char **argv) {
     fflush(stdout);
     if (is(how, "free")) {
         free(at);
+    } else if (is(how, "free-and-trim")) {
+        free(at);
+        malloc_trim(0);
+    } else if (is(how, "free-and-others")) {
+        free(at);
+        free_others(OTHERS / 2, OTHERS);
+    } else if (is(how, "free-elsewhere-and-trim")) {
+        /* The other thread's bins are emptied when it ends. */
+        by_another_thread(at);
+        malloc_trim(0);
     } else if (is(how, "free-elsewhere")) {
         by_another_thread(at);
     } else if (is(how, "realloc")) {

@@ -52,6 +52,16 @@ fn a_block_freed_twice() {
     is_reported("free", "freed-16-KiB", &["double free", "block of 16384 bytes"]);
 }
 
+/// A write after the first free has destroyed what told that the block is free: then it is found when the block leaves the bin, however
+/// it does.
+#[test]
+fn a_block_freed_twice_and_written_to_in_between() {
+    let words = ["double free", "block of 48 bytes, class 6"];
+    for how in ["free-and-trim", "free-and-others", "free-elsewhere-and-trim"] {
+        is_reported(how, "freed-and-written", &words);
+    }
+}
+
 #[test]
 fn a_freed_block_resized_or_asked_about() {
     for freed in ["freed", "freed-and-trim"] {

@@ -44,3 +44,9 @@ fn handlers_of_fork_allocate() {
     let counts = Counts { full: 5000, usual: 300, brief: 100 };
     passes_in_every_mode("life/fork_handlers.c", &["N"], counts);
 }
+
+#[test]
+fn handlers_of_fork_resize_blocks_of_every_kind() {
+    let counts = Counts { full: 2000, usual: 100, brief: 30 };
+    passes_in_every_mode("life/fork_handlers_resize.c", &["N"], counts);
+}

@@ -89,6 +89,19 @@ fn a_block_grows_as_far_as_with_the_c_library() {
     }
 }
 
+/// Where address space is limited, and something else stands behind the heap, it goes on in further regions.
+#[test]
+fn a_heap_of_several_regions_in_every_mode() {
+    let Some(program) = compile::program("life/many_regions.c", &["-w"]) else { return };
+    for mode in ["default", "hardened", "debug", "sampled"] {
+        for limit in [512 * MIB, 1024 * MIB] {
+            let mut command = preloaded(&program, &[]);
+            command::limit_address_space(command.env("CAIRN_MODE", mode), limit);
+            command::run(&mut command, Duration::from_secs(120)).expect_success();
+        }
+    }
+}
+
 #[test]
 fn stacks_of_16_kib() {
     let _ = passes("life/small_stacks.c", &[]);

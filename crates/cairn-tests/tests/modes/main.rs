@@ -4,6 +4,7 @@
 mod debug;
 mod life;
 mod limits;
+mod older_kernel;
 mod programs;
 mod sampled;
 mod settings;
