@@ -13,8 +13,9 @@
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use cairn_core::lock::Lock;
+use cairn_core::planted;
 
-use crate::{audit, center, guarded, hardened, inside, pages, records, thread};
+use crate::{audit, center, guarded, hardened, inside, mode, pages, records, thread};
 
 /// Registers the handlers, once. Under the birth lock.
 pub fn register() {
@@ -31,11 +32,14 @@ pub fn register() {
 /// All locks in nesting order.
 fn locks() -> impl DoubleEndedIterator<Item = &'static Lock> {
     let inner = [records::lock(), pages::lock(), guarded::lock()];
-    core::iter::once(thread::lock()).chain(center::locks()).chain(hardened::locks()).chain(inner)
+    [mode::lock(), thread::lock()].into_iter().chain(center::locks()).chain(hardened::locks()).chain(inner)
 }
 
 /// Takes all locks: now nothing is half changed. For fork and for audits. The thread has none.
 pub fn lock_all() {
+    if planted!("fork-order") {
+        return locks().rev().for_each(Lock::lock);
+    }
     locks().for_each(Lock::lock);
 }
 
@@ -48,16 +52,28 @@ pub unsafe fn unlock_all() {
     locks().rev().for_each(|lock| unsafe { lock.unlock() });
 }
 
-unsafe extern "C" fn before() {
+/// The handlers. See [`register`].
+///
+/// # Safety
+/// Called before a fork, in the thread that forks.
+pub unsafe extern "C" fn before() {
     inside::before_fork();
 }
 
-unsafe extern "C" fn after_in_parent() {
+/// See [`before`].
+///
+/// # Safety
+/// Called after a fork, in the thread that forked, for each call of [`before`].
+pub unsafe extern "C" fn after_in_parent() {
     // SAFETY: `before` ran; this is called only if it took all locks, in this thread.
     unsafe { inside::after_fork(|| unlock_all()) };
 }
 
-unsafe extern "C" fn after_in_child() {
+/// See [`before`].
+///
+/// # Safety
+/// The same in the child, which has no other thread.
+pub unsafe extern "C" fn after_in_child() {
     audit::forked(false);
     // SAFETY: `before` ran; this is called only if it took all locks. Nobody else exists, and under the locks everything is whole.
     unsafe { inside::after_fork(bury) };
@@ -65,8 +81,10 @@ unsafe extern "C" fn after_in_child() {
 
 /// Makes the child's heap its own.
 fn bury() {
-    // SAFETY: as the caller says.
-    locks().rev().for_each(|lock| unsafe { lock.reset() });
+    if !planted!("fork-frees") {
+        // SAFETY: as the caller says.
+        locks().rev().for_each(|lock| unsafe { lock.reset() });
+    }
     pages::bury();
     audit::forked(true);
     thread::bury_the_dead();

@@ -11,13 +11,21 @@
 //! [`NOBODY`](crate::thread::NOBODY), which are empty and full at once, so that every operation comes to the engine's slow half,
 //! which asks [`modes`](crate::modes). The default mode's fast path pays nothing for that.
 //!
-//! Invariant: the mode changes at most once, away from the default, while at most one thread has bins (the calling one, which
-//! loses them). Blocks from before are the default engine's for as long as they live, and can be freed and
+//! Invariant: the mode changes at most once, away from the default, under the lock of modes, while at most one thread has bins (the
+//! calling one, which loses them). Blocks from before are the default engine's for as long as they live, and can be freed and
 //! reallocated at any time.
+//!
+//! Orderings: a thread without bins may look at the mode at any time, with no lock. So the mode is stored by `Release` and loaded
+//! by `Acquire`: who finds it finds what was prepared for it. That a thread in a mode without bins gets none is what the lock of births
+//! is for, under which it asks again. The models: crates/cairn-model, `modes`.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
+use cairn_core::lock::Lock;
+use cairn_core::sync::AtomicU8;
+use cairn_core::{ord, shared};
+
+use crate::inside::Inside;
 use crate::{modes, thread};
 
 /// What the heap does beyond allocating.
@@ -91,13 +99,21 @@ impl fmt::Display for Refused {
 
 impl core::error::Error for Refused {}
 
-static CURRENT: AtomicU8 = AtomicU8::new(Mode::Default as u8);
+shared! {
+    static CURRENT: AtomicU8 = AtomicU8::new(Mode::Default as u8);
+    /// Held by who enters a mode: what is prepared for one is prepared by one thread, and only one is entered.
+    static ENTER: Lock = Lock::new();
+}
+
+/// The lock of modes, for fork: the outermost.
+pub(crate) fn lock() -> &'static Lock {
+    &ENTER
+}
 
 /// The mode of this process.
 #[inline(always)]
 pub fn current() -> Mode {
-    // Relaxed: it changes while one thread has bins, and under the lock of births.
-    match CURRENT.load(Relaxed) {
+    match CURRENT.load(ord!("mode-current", Acquire)) {
         1 => Mode::Hardened,
         2 => Mode::Debug,
         3 => Mode::Sampled,
@@ -123,6 +139,8 @@ pub(crate) fn has_bins() -> bool {
 /// assert_eq!(mode::current(), Mode::Default);
 /// ```
 pub fn enter(mode: Mode) -> Result<(), Refused> {
+    let _inside = Inside::enter();
+    let _held = ENTER.hold();
     let now = current();
     if mode == now {
         return Ok(());
@@ -137,7 +155,7 @@ pub fn enter(mode: Mode) -> Result<(), Refused> {
     if !modes::prepare(mode) {
         return Err(Refused::Memory);
     }
-    let begin = || CURRENT.store(mode as u8, Relaxed);
+    let begin = || CURRENT.store(mode as u8, ord!("mode-begin", Release));
     if mode.has_bins() {
         thread::be_born();
         begin();

@@ -16,13 +16,15 @@
 //! all rows, and `least` is the least `len` since the last look. Lock order: shelf, then records, then pages; never a
 //! class's lock inside.
 
+#[cfg(not(any(loom, shuttle)))]
 mod audit;
 
-use core::cell::UnsafeCell;
 use core::ptr;
 
 use cairn_core::count::Place;
 use cairn_core::lock::Lock;
+use cairn_core::sync::UnsafeCell;
+use cairn_core::{planted, shared};
 
 use crate::center;
 use crate::class::{CLASS_COUNT, SHAPES};
@@ -31,10 +33,11 @@ use crate::thread::Hands;
 
 #[cfg(test)]
 pub use audit::damage;
+#[cfg(not(any(loom, shuttle)))]
 pub use audit::{check, holds};
 
 /// Shelves; machines with more CPUs share them.
-const SHELVES: usize = 64;
+const SHELVES: usize = if cfg!(any(loom, shuttle)) { 2 } else { 64 };
 /// Slots of a row.
 const SLOTS: usize = 64;
 /// What a row may hold in bytes,
@@ -71,7 +74,19 @@ struct Shelf {
 // SAFETY: `state` is used only by whoever holds `lock`.
 unsafe impl Sync for Shelf {}
 
-static ALL: [Shelf; SHELVES] = [const { Shelf::new() }; SHELVES];
+shared! {
+    static ALL: [Shelf; SHELVES] = all();
+}
+
+#[cfg(not(any(loom, shuttle)))]
+const fn all() -> [Shelf; SHELVES] {
+    [const { Shelf::new() }; SHELVES]
+}
+
+#[cfg(any(loom, shuttle))]
+fn all() -> [Shelf; SHELVES] {
+    [(); SHELVES].map(|()| Shelf::new())
+}
 
 /// The locks, for fork.
 pub fn locks() -> impl DoubleEndedIterator<Item = &'static Lock> {
@@ -80,9 +95,12 @@ pub fn locks() -> impl DoubleEndedIterator<Item = &'static Lock> {
 
 /// The shelf of the CPU that runs this now.
 fn here() -> &'static Shelf {
+    #[cfg(not(any(loom, shuttle)))]
     // SAFETY: no preconditions. -1 (no such call) becomes some shelf, which is as good as another.
-    let cpu = unsafe { libc::sched_getcpu() };
-    &ALL[cpu as usize % SHELVES]
+    let cpu = unsafe { libc::sched_getcpu() } as usize;
+    #[cfg(any(loom, shuttle))]
+    let cpu = crate::cpu();
+    &ALL[cpu % SHELVES]
 }
 
 /// Puts free blocks of `class` into `out`, by way of the hands, which are empty; returns how many, 0 if memory is short.
@@ -139,7 +157,7 @@ pub fn put(class: usize, hands: &Hands) {
 
 /// Empties all shelves, or with `idle_only` takes from them what nobody has needed since the last such call.
 pub fn settle(idle_only: bool) {
-    for shelf in &ALL {
+    for shelf in ALL.iter() {
         if shelf.locked(|state| state.bytes) > 0 {
             (1..CLASS_COUNT).for_each(|class| shelf.settle_row(class, idle_only));
         }
@@ -151,22 +169,39 @@ pub fn blocks(class: usize) -> usize {
     ALL.iter().map(|shelf| shelf.locked(|state| usize::from(state.rows[class].len))).sum()
 }
 
+/// Shows each block of a class on all shelves, whose locks the caller holds.
+#[cfg(any(loom, shuttle))]
+pub fn show(class: usize, mut see: impl FnMut(*mut u8)) {
+    for shelf in ALL.iter() {
+        shelf.state.with(|state| {
+            // SAFETY: the lock is held.
+            let row = unsafe { &(*state).rows[class] };
+            // SAFETY: the first `len` slots hold blocks.
+            (0..row.len.into()).for_each(|slot| see(unsafe { *row.slots.add(slot) }));
+        });
+    }
+}
+
 /// Blocks that a row may hold.
 fn row_max(class: usize) -> usize {
     (ROW_BYTES_MAX / SHAPES[class].size as usize).min(SLOTS)
 }
 
 impl Shelf {
+    #[cfg(not(any(loom, shuttle)))]
     const fn new() -> Self {
-        let row = Row { slots: ptr::null_mut(), len: 0, least: 0 };
-        let state = State { bytes: 0, rows: [row; CLASS_COUNT] };
-        Shelf { lock: Lock::named(Place::Shelf), state: UnsafeCell::new(state) }
+        Shelf { lock: Lock::named(Place::Shelf), state: UnsafeCell::new(State::new()) }
+    }
+
+    #[cfg(any(loom, shuttle))]
+    fn new() -> Self {
+        Shelf { lock: Lock::named(Place::Shelf), state: UnsafeCell::new(State::new()) }
     }
 
     fn locked<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {
-        let _held = self.lock.hold();
+        let _held = (!planted!("shelf-lock")).then(|| self.lock.hold());
         // SAFETY: the lock is held, and `run` never locks a shelf again.
-        run(unsafe { &mut *self.state.get() })
+        self.state.with_mut(|state| run(unsafe { &mut *state }))
     }
 
     fn settle_row(&self, class: usize, idle_only: bool) {
@@ -185,6 +220,10 @@ impl Shelf {
 }
 
 impl State {
+    const fn new() -> Self {
+        State { bytes: 0, rows: [Row { slots: ptr::null_mut(), len: 0, least: 0 }; CLASS_COUNT] }
+    }
+
     /// Takes the newest blocks, as many as `out` holds or there are; returns how many.
     fn take(&mut self, class: usize, out: &mut [*mut u8]) -> usize {
         let row = &mut self.rows[class];

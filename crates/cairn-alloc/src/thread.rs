@@ -21,6 +21,7 @@
 mod audit;
 mod birth;
 mod hands;
+mod living;
 pub mod rest;
 
 use core::ptr;
@@ -39,8 +40,9 @@ use crate::slot::{self, State};
 use crate::transfer::BATCH_MAX;
 use crate::{mode, modes, pages, region, settings, shelf};
 use birth::birth;
-pub use birth::{be_born, bury_the_dead, end_bins, lock, me, others_have_bins};
+pub use birth::{be_born, bury_the_dead, end_bins, me, others_have_bins};
 pub use hands::Hands;
+pub use living::{lock, threads as count};
 use rest::Rest;
 
 #[cfg(test)]
@@ -93,8 +95,6 @@ unsafe impl Registered for Heap {
 static REGISTRY: Registry<Heap> = Registry::new();
 /// Bytes that all bins of all threads may hold.
 static CAPACITY_BYTES: AtomicUsize = AtomicUsize::new(0);
-/// Heaps that are taken.
-static THREADS: AtomicUsize = AtomicUsize::new(0);
 /// Bytes that the bins of all threads may hold together at least;
 const PROCESS_BYTES_MIN: usize = 32 << 20;
 /// and this part of what is committed.
@@ -249,7 +249,7 @@ pub fn allocate(class: usize) -> *mut u8 {
 
 /// Whether a bin that moves `count` blocks at a time does so by way of a shelf: a lone thread's slabs are the better place.
 fn uses_shelf(count: usize) -> bool {
-    count <= shelf::COUNT_MAX && THREADS.load(Relaxed) > 1
+    count <= shelf::COUNT_MAX && living::threads() > 1
 }
 
 fn allocate_directly(class: usize) -> *mut u8 {
@@ -287,7 +287,7 @@ impl Heap {
     fn is_gift(&self, class: usize) -> bool {
         let (bin, cold) = (&self.bins[class], &self.cold[class]);
         let first = bin.capacity(cold) == 0 && cold.fulls.replace(cold.fulls.get().max(1)) == 0;
-        first && SHAPES[class].size < center::LINE && THREADS.load(Relaxed) > 1
+        first && SHAPES[class].size < center::LINE && living::threads() > 1
     }
 
     /// A bin missed: lets it grow if that would have helped and there is room; returns its capacity in blocks.
@@ -340,7 +340,7 @@ impl Heap {
     /// What this heap's bins may hold. Many threads are mostly waiting ones, whose bins are lost to the others.
     fn capacity_max(&self) -> usize {
         let most = settings::THREAD_KIB.get() * 1024;
-        let threads = THREADS.load(Relaxed).max(1);
+        let threads = living::threads().max(1);
         let share = CROWD_BYTES / threads * CROWD_THREADS.min(threads) / threads;
         share.clamp(THREAD_BYTES_MIN.min(most), most)
     }
@@ -419,11 +419,6 @@ impl Heap {
             }
         }
     }
-}
-
-/// Threads that have bins.
-pub fn count() -> usize {
-    THREADS.load(Relaxed)
 }
 
 /// Blocks of a class in the bins of all threads. Exact if no other thread is running.

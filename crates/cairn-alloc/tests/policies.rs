@@ -183,10 +183,14 @@ fn what_waits_for_another_thread_is_seen_and_settled() {
 #[test]
 fn bins_grow_with_use_and_are_bounded() {
     let _alone = alone();
-    let held = in_a_thread(|| {
-        let before = bin_bytes(&engine::statistics());
-        (swing_at_64(), bin_bytes(&engine::statistics()) - before)
-    });
+    let swings = || {
+        in_a_thread(|| {
+            let before = bin_bytes(&engine::statistics());
+            (swing_at_64(), bin_bytes(&engine::statistics()) - before)
+        })
+    };
+    // On a busy machine a thread may be stopped for so long that it rests meanwhile, and its bins are closed.
+    let held = (0..20).map(|_| swings()).find(|held| held.0 > 1000).unwrap_or_else(swings);
     assert!(held.0 > 1000, "{} blocks of 64 bytes after 4,687 were freed three times", held.0);
     assert!(held.1 <= 2 * MIB, "{} bytes", held.1);
     settings::THREAD_KIB.set(64);

@@ -6,7 +6,8 @@
 //! the reordering of memory); any other build sees `core` and nothing more. The models are in `crates/cairn-model`.
 //!
 //! Two things differ under a model and show in the code that uses this module: its constructors are not
-//! `const`, so a structure has a second `new` for it; and every object must be made inside the model.
+//! `const`, so a structure has a second `new` for it; and every object must be made inside the model, which is what
+//! [`shared!`](crate::shared) does to statics.
 //!
 //! # Orderings have names
 //! What is stronger than `Relaxed` is written `ord!("name", Acquire)`. That is the ordering and nothing else, except in a build
@@ -38,6 +39,29 @@ pub use shuttle::sync::atomic::{
 };
 #[cfg(shuttle)]
 pub use shuttle::sync::{Condvar, Mutex};
+
+#[cfg(loom)]
+pub use loom::lazy_static;
+#[cfg(shuttle)]
+pub use shuttle::lazy_static;
+
+/// Private statics, which a model makes anew for each of its runs.
+#[cfg(not(any(loom, shuttle)))]
+#[macro_export]
+macro_rules! shared {
+    ($($(#[$attribute:meta])* static $name:ident: $type:ty = $value:expr;)*) => {
+        $($(#[$attribute])* static $name: $type = $value;)*
+    };
+}
+
+/// Private statics, which a model makes anew for each of its runs.
+#[cfg(any(loom, shuttle))]
+#[macro_export]
+macro_rules! shared {
+    ($($(#[$attribute:meta])* static $name:ident: $type:ty = $value:expr;)*) => {
+        $($crate::sync::lazy_static! { $(#[$attribute])* static ref $name: $type = $value; })*
+    };
+}
 
 /// An ordering and its name: `ord!("lock-enter", Acquire)`. See [`sync`](crate::sync).
 #[cfg(not(any(loom, shuttle, cairn_mutants)))]

@@ -1,7 +1,7 @@
 //! Cairn's lock-free parts under model checkers, on the source that ships.
 //!
-//! The files of `cairn-alloc` that speak to other threads without a lock are taken in here by their paths ([`shipped`]), because the
-//! crate itself has statics, which a model can't build. What they share memory with is [`cairn_core::sync`], which this build
+//! The files of `cairn-alloc` that speak to other threads without a lock, and those that say which locks are held together, are taken in
+//! here by their paths ([`shipped`]); stand-ins (`rooms`) surround them, since a model of the whole engine would never end. What they share memory with is [`cairn_core::sync`], which this build
 //! turns into the model's. Each test is written once, against [`tool`], and runs with
 //!
 //! | tool | command, after `cargo test -p cairn-model --release` with | what it sees |
@@ -18,5 +18,14 @@
 
 pub mod mutants;
 pub mod records;
+#[cfg(any(loom, shuttle))]
+pub mod rooms;
 pub mod shipped;
 pub mod tool;
+
+// Where the files that are taken in look for each other, and for the stand-ins.
+#[cfg(any(loom, shuttle))]
+use {
+    rooms::{audit, center, class, cpu, guarded, hardened, modes, pages, slot, thread},
+    shipped::{fork, inside, mode, shelf, transfer},
+};

@@ -39,8 +39,8 @@ const fn by_miri(row: Mutant) -> Mutant {
     Mutant { seen_by: Tool::Miri, ..row }
 }
 
-/// Neither a stock of the hardened heap nor the hands of a thread are in a model, and who looks on while a bin's slots move can't tell. What their fences keep is what a bin's keep: blocks before
-/// the length, a piece forgotten before it is given away, blocks out of one place before they are in another.
+/// No stock of the hardened heap is in a model, and who looks on while a bin's slots move can't tell. What their fences keep is what a bin's
+/// keep: blocks before the length, a piece forgotten before it is given away.
 const fn like(row: Mutant) -> Mutant {
     Mutant { seen_by: Tool::None, ..row }
 }
@@ -52,6 +52,11 @@ const REGISTRY: &str = "cairn-alloc/src/registry.rs";
 const WINDOW: &str = "cairn-alloc/src/region/window.rs";
 const HANDS: &str = "cairn-alloc/src/thread/hands.rs";
 const STOCK: &str = "cairn-alloc/src/hardened/heap.rs";
+const SHELF: &str = "cairn-alloc/src/shelf.rs";
+const FORK: &str = "cairn-alloc/src/fork.rs";
+const INSIDE: &str = "cairn-alloc/src/inside.rs";
+const BIRTHS: &str = "cairn-alloc/src/thread/living.rs";
+const MODE: &str = "cairn-alloc/src/mode.rs";
 const TRANSFER: &str = "cairn-alloc/src/transfer.rs";
 const HEAD: &str = "cairn-alloc/src/transfer/head.rs";
 
@@ -83,8 +88,15 @@ pub const MUTANTS: &[Mutant] = &[
     like(row("stock-retain", STOCK, "bins::a_block_is_in_its_slot_before_top_is_above_it", "a fork's child finds rubbish in a stock")),
     like(row("stock-fetch", STOCK, "bins::a_filled_bin_has_its_blocks_before_top_is_above_them", "the same")),
     like(row("stock-close", STOCK, "bins::an_array_is_changed_in_order", "a fork's child finds a stock in a piece that is used for something else")),
-    like(row("hands-before", HANDS, "bins::blocks_leave_the_bin_before_they_are_handed_on", "a fork's child finds blocks twice, or rubbish")),
-    like(row("hands-after", HANDS, "bins::blocks_leave_the_bin_before_they_are_handed_on", "a fork's child finds blocks twice")),
+    row("hands-before", HANDS, "shelves::what_comes_into_the_hands_is_out_of_the_bin", "a fork's child finds blocks twice, or rubbish"),
+    row("hands-after", HANDS, "shelves::what_left_the_hands_is_seen_to_have_left", "a fork's child finds blocks twice"),
+    row("shelf-lock", SHELF, "shelves::two_threads_of_a_cpu_lose_and_double_nothing", "two threads change one shelf"),
+    row("fork-order", FORK, "forks::a_fork_meets_a_trip_to_slabs", "the locks are taken in another order than the engine nests them: a deadlock"),
+    row("fork-lends", INSIDE, "forks::a_handler_of_the_fork_allocates", "a handler of the fork waits for its own thread's locks"),
+    row("fork-frees", FORK, "forks::the_child_finds_every_lock_free", "a child waits for locks of its parent's"),
+    row("birth-asks-again", BIRTHS, "modes::nobody_gets_bins_in_a_mode_without_them", "a thread goes on in the default mode, past the one that was entered"),
+    row("mode-begin", MODE, "modes::who_sees_a_mode_sees_what_was_prepared_for_it", "a thread works in a mode that isn't ready"),
+    row("mode-current", MODE, "modes::who_sees_a_mode_sees_what_was_prepared_for_it", "the same, from the other side"),
     row("version", HEAD, "transfer::a_head_that_returns_is_told_apart", "the head looks the same, and a batch has two owners (ABA)"),
     row("push", TRANSFER, "transfer::two_threads_push_and_pop", "the popper sees an old batch"),
     row("pop-look", TRANSFER, "transfer::a_push_publishes_a_chunk_that_the_popper_never_saw", "the same, from the other side"),

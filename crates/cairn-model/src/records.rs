@@ -4,6 +4,9 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::RefCell;
 
+#[cfg(any(loom, shuttle))]
+pub use crate::rooms::{records_lock as lock, take_forever};
+
 /// The least piece in bytes, as in the engine.
 pub const PIECE_MIN: usize = 32;
 

@@ -1,9 +1,9 @@
 //! The one switch between the tools that run a model.
 
 #[cfg(loom)]
-pub use loom::{sync::Arc, thread};
+pub use loom::{sync::Arc, thread, thread_local};
 #[cfg(shuttle)]
-pub use shuttle::{sync::Arc, thread};
+pub use shuttle::{sync::Arc, thread, thread_local};
 #[cfg(not(any(loom, shuttle)))]
 pub use std::{sync::Arc, thread};
 

@@ -11,7 +11,7 @@ use crate::audit::{Audit, Found, Violation, fault_of, must, must_be, second_plac
 use crate::bin::audit::{Filled, null_is_null};
 use crate::class::{CLASS_COUNT, SHAPES};
 
-use super::{CAPACITY_BYTES, Heap, NOBODY, REGISTRY, THREADS};
+use super::{CAPACITY_BYTES, Heap, NOBODY, REGISTRY, living};
 
 const SUBJECT: &str = "a thread's bin";
 
@@ -67,7 +67,7 @@ pub fn check(audit: &mut Audit) -> Found {
     }
     audit.seen.threads = taken;
     // Who ends is counted out first.
-    let threads = THREADS.load(Relaxed);
+    let threads = living::threads();
     must(threads <= taken && (!audit.alone || threads == taken), || {
         Violation::new("the count of threads", "is not the number of heaps in use").is(threads, taken)
     })?;
@@ -162,6 +162,6 @@ pub mod damage {
 
     /// What the caller's bins may hold, what all bins may, and the number of threads.
     pub fn counts() -> [&'static AtomicUsize; 3] {
-        [&super::super::current().expect("a heap").capacity_bytes, &CAPACITY_BYTES, &THREADS]
+        [&super::super::current().expect("a heap").capacity_bytes, &CAPACITY_BYTES, living::counter()]
     }
 }

@@ -4,15 +4,13 @@
 //! birth takes it from there. A thread that died without that is known by its number, once a living one has it. And in the child of a fork
 //! only the forking thread still lives: the heaps of all others are emptied and left.
 //!
-//! Births come one at a time, under a lock that a change of the mode takes as well: after it no thread gets bins that shall have none.
+//! Births come one at a time, under the lock of living.rs, which a change of the mode takes as well: after it no thread gets bins that shall
+//! have none.
 
 use core::ptr;
 use core::sync::atomic::Ordering::Relaxed;
 
-use cairn_core::count::{self, Place};
-use cairn_core::lock::Lock;
-
-use super::{CAPACITY_BYTES, Heap, NOBODY, REGISTRY, THREADS, current, mine};
+use super::{CAPACITY_BYTES, Heap, NOBODY, REGISTRY, current, living, mine};
 use crate::bin::{Bin, Cold};
 use crate::class::CLASS_COUNT;
 use crate::inside::Inside;
@@ -22,28 +20,23 @@ use crate::thread_value::ThreadValue;
 use crate::transfer::BATCH_MAX;
 use crate::{center, fork, mode, records};
 
-/// Births, one at a time.
-static BIRTH: Lock = Lock::named(Place::Birth);
 /// Each thread's heap, for the one moment when the thread ends.
 static AT_END: ThreadValue = ThreadValue::new(Some(on_exit));
-
-/// The lock of births, for fork.
-pub fn lock() -> &'static Lock {
-    &BIRTH
-}
 
 /// Gives the calling thread a heap. None if memory or thread-specific keys are short: it then goes on without bins.
 #[cold]
 pub fn birth() -> Option<&'static Heap> {
     // From here on, what the C library allocates on our behalf goes directly to the centers.
     slot::set(0, State::Known);
-    let heap = {
-        let _held = BIRTH.hold();
+    let may = || {
         fork::register();
-        // Asked again under the lock: see `end_bins`.
-        let any = || left_heap().or_else(stranded_heap).or_else(make_heap);
-        mode::has_bins().then(any).flatten().inspect(|heap| heap.owner.store(me(), Relaxed))
+        mode::has_bins()
     };
+    let take = || {
+        let heap = left_heap().or_else(stranded_heap).or_else(make_heap);
+        heap.inspect(|heap| heap.owner.store(me(), Relaxed))
+    };
+    let heap = living::be_born(may, take);
     let known = heap.filter(|heap| AT_END.set(ptr::from_ref(*heap).cast()));
     match known {
         Some(heap) => {
@@ -63,7 +56,7 @@ pub fn birth() -> Option<&'static Heap> {
 
 /// A heap that a thread has left.
 fn left_heap() -> Option<&'static Heap> {
-    REGISTRY.take_left().inspect(|_| count_thread())
+    REGISTRY.take_left().inspect(|_| living::one_more())
 }
 
 /// A heap whose thread died without leaving it: it had been born so late, in the last round of the destructors of
@@ -78,11 +71,6 @@ fn stranded_heap() -> Option<&'static Heap> {
 pub fn me() -> usize {
     // SAFETY: no preconditions.
     unsafe { libc::pthread_self() as usize }
-}
-
-fn count_thread() {
-    count::atomic(Place::Threads, &THREADS);
-    THREADS.fetch_add(1, Relaxed);
 }
 
 /// A new heap, in the registry. Under the birth lock.
@@ -100,7 +88,7 @@ fn make_heap() -> Option<&'static Heap> {
         }
         (&raw mut (*memory).listing).write(Listing::taken());
     }
-    count_thread();
+    living::one_more();
     memory.expose_provenance();
     // SAFETY: initialized above (what was not written reads as zero, which is a valid count), records of this kind are never
     // given back, and births come one at a time.
@@ -117,8 +105,7 @@ extern "C" fn on_exit(heap: *mut libc::c_void) {
 
 fn leave(heap: &Heap) {
     heap.close_all();
-    count::atomic(Place::Threads, &THREADS);
-    if THREADS.fetch_sub(1, Relaxed) <= 2 {
+    if living::one_less() <= 2 {
         // Nobody is left to take what waits in the stacks, or one who is better served by the slabs.
         center::settle_all();
     }
@@ -133,8 +120,7 @@ pub fn be_born() {
 /// Whether another thread has bins.
 pub fn others_have_bins() -> bool {
     let mine = current();
-    let _held = BIRTH.hold();
-    THREADS.load(Relaxed) > usize::from(mine.is_some())
+    !living::unless_others(mine.is_some(), || ())
 }
 
 /// Takes the calling thread's bins away, and after `begin`, which changes the mode, no thread gets any. False, and nothing done, if
@@ -143,12 +129,8 @@ pub fn others_have_bins() -> bool {
 /// The caller's heap is left as if the thread ended, and the fork handlers are registered, since its birth did that.
 pub fn end_bins(begin: impl FnOnce()) -> bool {
     let mine = current();
-    {
-        let _held = BIRTH.hold();
-        if THREADS.load(Relaxed) > usize::from(mine.is_some()) {
-            return false;
-        }
-        begin();
+    if !living::unless_others(mine.is_some(), begin) {
+        return false;
     }
     if let Some(heap) = mine {
         // The thread has a value there, so there is room for null.
@@ -186,6 +168,6 @@ pub fn bury_the_dead() {
         heap.capacity_bytes.store(0, Relaxed);
         heap.listing.leave();
     }
-    THREADS.store(threads, Relaxed);
+    living::set_threads(threads);
     CAPACITY_BYTES.store(capacity, Relaxed);
 }

@@ -6,10 +6,9 @@
 //! the other: a fork right between two instructions loses them, to the child only.
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use cairn_core::ord;
-use cairn_core::sync::compiler_fence;
+use cairn_core::sync::{AtomicUsize, Ordering::Relaxed, compiler_fence};
 
 use crate::transfer::BATCH_MAX;
 
@@ -22,8 +21,20 @@ pub struct Hands {
 
 // SAFETY: used by the heap's thread only, or by a fork's child if that thread no longer exists.
 unsafe impl Sync for Hands {}
+// SAFETY: blocks belong to no thread.
+unsafe impl Send for Hands {}
 
 impl Hands {
+    /// Hands with nothing in them.
+    #[cfg(any(loom, shuttle))]
+    pub fn empty() -> Hands {
+        Hands {
+            class: AtomicUsize::new(0),
+            count: AtomicUsize::new(0),
+            blocks: UnsafeCell::new([core::ptr::null_mut(); BATCH_MAX]),
+        }
+    }
+
     /// The blocks.
     pub fn blocks(&self) -> &[*mut u8] {
         // SAFETY: one thread uses them, and `add` lends only what lies behind the first `count`.

@@ -2,9 +2,15 @@
 
 #[cfg(any(loom, shuttle, cairn_mutants))]
 mod bins;
+#[cfg(any(loom, shuttle))]
+mod forks;
 mod key;
 mod lock;
+#[cfg(any(loom, shuttle))]
+mod modes;
 mod mutants;
 mod regions;
 mod registry;
+#[cfg(any(loom, shuttle))]
+mod shelves;
 mod transfer;
