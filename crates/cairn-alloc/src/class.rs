@@ -195,24 +195,27 @@ impl Shape {
     }
 }
 
-/// What the class map holds for a granule: 0 if it is no slab's; else the class, if the granule is its slab's first one; for
-/// the further granules of a slab numbers above all classes. [`ENTRIES`] tells which is which.
-pub type Code = u8;
+/// What the class map holds for a granule: 0 if it is no slab's; else in the lower half how many bytes behind the first bin that of the
+/// class is, and in the upper half the same for the granule's row of [`ENTRIES`].
+///
+/// The bin is told here, and not by the row, so that free comes to it without waiting for a further load: from a block's address to
+/// the next one that malloc hands out each load waits for the one before.
+pub type Code = u32;
 
 /// Set in a [`Code`] if free blocks of the granule may have lost their marks (mark.rs), because their pages went back: then the fast
 /// path of free leaves the address to the slow one, which asks the slab.
-pub const UNMARKED: Code = 0x80;
+pub const UNMARKED: Code = (1 << 7) * size_of::<Entry>() as Code * ROW;
+/// A byte of distance of rows, in a [`Code`].
+const ROW: Code = 1 << u16::BITS;
 
-/// What free wants to know of a granule, by its [`Code`].
+/// What free wants to know of a granule besides its class, by its [`Code`].
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Entry {
     /// `ceil(2^64 / size)`, or 0 where the fast path of the C door has no business.
     multiplier: u64,
     /// Bytes of the slab before the granule.
-    before: u32,
-    /// How many bytes behind the first bin that of the class is.
-    pub bin: u32,
+    before: u64,
 }
 
 /// Any class whose blocks are a multiple of 16, for whoever needs to know no more.
@@ -230,44 +233,40 @@ impl Entry {
         if cfg!(cairn_unchecked) {
             return true;
         }
-        u64::from(u32::from(offset) + self.before).wrapping_mul(self.multiplier) < self.multiplier
-    }
-
-    /// The class of the granule's slab; 0 if it is no slab's.
-    #[inline(always)]
-    pub fn class(&self) -> usize {
-        self.bin as usize / BIN_BYTES
+        (u64::from(offset) + self.before).wrapping_mul(self.multiplier) < self.multiplier
     }
 }
 
 /// The code of granule `index` of a slab of `class`.
 pub fn code(class: usize, index: usize) -> Code {
-    if index == 0 { class as Code } else { FURTHER[class] + index as Code - 1 }
+    let row = if index == 0 { class } else { usize::from(FURTHER[class]) + index - 1 };
+    (row * size_of::<Entry>()) as Code * ROW + (class * BIN_BYTES) as Code
 }
 
-/// By class, the code of its slabs' second granule; the codes of the others follow. 0 if there is none.
-static FURTHER: [Code; CLASS_COUNT] = {
+/// By class, the row of its slabs' second granule; those of the others follow. 0 if there is none. The first one's is the class.
+static FURTHER: [u8; CLASS_COUNT] = {
     let mut table = [0; CLASS_COUNT];
     let mut next = CLASS_COUNT;
     let mut class = 1;
     while class < CLASS_COUNT {
         let further = Shape::of(class).granules as usize - 1;
         if further > 0 {
-            table[class] = next as Code;
+            table[class] = next as u8;
         }
         next += further;
         class += 1;
     }
-    assert!(next <= UNMARKED as usize, "all codes fit below the flag");
+    assert!(next <= row(UNMARKED), "all rows fit below the flag");
     table
 };
 
-/// The table of all codes; it stands beside the empty bins, see thread.rs.
+/// The table of all rows; it stands beside the empty bins, see thread.rs.
 pub type Entries = [Entry; 256];
 
 /// See [`Entries`].
 pub const ENTRIES: Entries = {
-    let mut table = [Entry { multiplier: 0, before: 0, bin: 0 }; 256];
+    // Multiplier 0, so for the flag too: nothing begins there.
+    let mut table = [Entry { multiplier: 0, before: 0 }; 256];
     let mut next = CLASS_COUNT;
     let mut class = 1;
     while class < CLASS_COUNT {
@@ -275,15 +274,11 @@ pub const ENTRIES: Entries = {
         let granules = Shape::of(class).granules as usize;
         let mut index = 0;
         while index < granules {
-            let code = if index == 0 { class } else { next + index - 1 };
-            let entry = Entry {
-                multiplier: u64::MAX / size + 1,
-                before: (index * GRANULE) as u32,
-                bin: (class * BIN_BYTES) as u32,
-            };
+            let row = if index == 0 { class } else { next + index - 1 };
             // The mark of the least blocks is elsewhere (mark.rs).
-            table[code] = Entry { multiplier: if size == 8 { 0 } else { entry.multiplier }, ..entry };
-            table[code | UNMARKED as usize] = Entry { multiplier: 0, ..entry };
+            if size > 8 {
+                table[row] = Entry { multiplier: u64::MAX / size + 1, before: (index * GRANULE) as u64 };
+            }
             index += 1;
         }
         next += granules - 1;
@@ -292,12 +287,27 @@ pub const ENTRIES: Entries = {
     table
 };
 
-static CODES: Entries = ENTRIES;
-
 /// The class of a code; 0 for code 0.
-#[inline]
-pub fn of_code(code: Code) -> usize {
-    CODES[usize::from(code)].class()
+#[inline(always)]
+pub const fn of_code(code: Code) -> usize {
+    bin_offset(code) / BIN_BYTES
+}
+
+/// How many bytes behind the first bin that of a code's class is.
+#[inline(always)]
+pub const fn bin_offset(code: Code) -> usize {
+    (code % ROW) as usize
+}
+
+/// How many bytes behind the first of [`ENTRIES`] that of a code is.
+#[inline(always)]
+pub const fn row_offset(code: Code) -> usize {
+    (code / ROW) as usize
+}
+
+/// The row of a code in [`ENTRIES`].
+pub const fn row(code: Code) -> usize {
+    row_offset(code) / size_of::<Entry>()
 }
 
 /// The shape of each class.
@@ -380,15 +390,14 @@ mod tests {
         for (class, shape) in SHAPES.iter().enumerate().skip(1) {
             for offset in 0..usize::from(shape.granules) * GRANULE {
                 let code = code(class, offset / GRANULE);
-                let entry = &ENTRIES[usize::from(code)];
-                assert_eq!(entry.class(), class);
+                assert_eq!(of_code(code), class);
+                assert_eq!(of_code(code | UNMARKED), class);
                 assert_eq!(
-                    entry.is_begin((offset % GRANULE) as u16),
+                    ENTRIES[row(code)].is_begin((offset % GRANULE) as u16),
                     class > 1 && offset.is_multiple_of(shape.size as usize),
                     "class {class}, offset {offset}"
                 );
-                let unmarked = &ENTRIES[usize::from(code | UNMARKED)];
-                assert!(unmarked.class() == class && !unmarked.is_begin((offset % GRANULE) as u16));
+                assert!(!ENTRIES[row(code | UNMARKED)].is_begin((offset % GRANULE) as u16));
             }
         }
         assert!(!ENTRIES[0].is_begin(0));

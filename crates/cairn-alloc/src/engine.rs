@@ -141,8 +141,7 @@ pub(crate) fn allocate_request(class: usize, request: Request) -> *mut u8 {
 #[inline(always)]
 pub unsafe fn free_fast(block: *mut u8) -> bool {
     let Some((code, offset)) = region::code_in_first(block.addr()) else { return false };
-    let entry = thread::entry(code);
-    entry.is_begin(offset) && push(thread::bin_of(entry), block, SOME_AT_16)
+    thread::entry(code).is_begin(offset) && push(thread::bin_of(code), block, SOME_AT_16)
 }
 
 /// [`free_fast`] by one who says how large the block is: false, and nothing done, also if that can't be.
@@ -152,9 +151,8 @@ pub unsafe fn free_fast(block: *mut u8) -> bool {
 #[inline(always)]
 pub unsafe fn free_sized_fast(block: *mut u8, size: usize) -> bool {
     let Some((code, offset)) = region::code_in_first(block.addr()) else { return false };
-    let entry = thread::entry(code);
-    let fits = size <= SMALL_MAX && entry.bin as usize == thread::bin_offset_for(size);
-    fits && entry.is_begin(offset) && push(thread::bin_of(entry), block, SOME_AT_16)
+    let fits = size <= SMALL_MAX && class::bin_offset(code) == thread::bin_offset_for(size);
+    fits && thread::entry(code).is_begin(offset) && push(thread::bin_of(code), block, SOME_AT_16)
 }
 
 /// Puts a small block of `class` into a bin; false, and nothing done, if it is full or the block is free already.

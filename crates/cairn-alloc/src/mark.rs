@@ -63,6 +63,19 @@ pub unsafe fn set(block: *mut u8, class: usize) -> bool {
     true
 }
 
+/// Marks a small block of which nothing else is known: it is free, and may have lost its mark with its page. Only written: to read
+/// a page that went back would bring a page of zeroes first, and then another fault.
+///
+/// # Safety
+/// As for [`set`], and the block is the caller's.
+#[inline]
+pub unsafe fn put(block: *mut u8, class: usize) {
+    if cfg!(not(cairn_unchecked)) {
+        // SAFETY: as in `set`.
+        unsafe { *word(block, class) = of(block, class) };
+    }
+}
+
 /// Whether a small block has the mark.
 ///
 /// # Safety

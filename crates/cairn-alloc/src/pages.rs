@@ -139,11 +139,21 @@ pub fn mark_dirty(place: Place, from: usize, to: usize) {
     locked(|_| unsafe { bits::set(place.region.dirty_words(), first + from, first + to) });
 }
 
+/// Spans that were given back so far.
+static SPANS_FREED: AtomicUsize = AtomicUsize::new(0);
+
+/// How many spans were given back so far: whoever compares two answers knows whether one was meanwhile.
+pub fn spans_freed() -> usize {
+    SPANS_FREED.load(Relaxed)
+}
+
 /// Gives back the span that begins at `place`; its first `used` granules may have been written to.
 pub fn free(place: Place, used: usize) {
     locked(|state| {
         let len = place.region.len(place.granule);
         state.release(place, len, used.min(len));
+        // Written under the lock only.
+        SPANS_FREED.store(SPANS_FREED.load(Relaxed).wrapping_add(1), Relaxed);
         state.tick();
     });
 }

@@ -6,7 +6,7 @@
 //!   │ not committed │ ..  granule 2, granule 1, 0   │ granule 0, granule 1, 2 ..   │ not committed  │
 //!   └───────────────┴───────────────────────────────┴──────────────────────────────┴────────────────┘
 //!                                                   ^ base
-//!   class map: one byte per granule                 dirty bits: one bit per granule; both before the descriptors
+//!   class map: one code per granule                 dirty bits: one bit per granule; both before the descriptors
 //! ```
 //! A region is one reservation of address space (region/space.rs). Both its halves grow away from `base`, so that the first use of
 //! both is one system call and one or two pages. The first region is sized from physical memory and is as a rule the
@@ -28,7 +28,7 @@ mod space;
 mod window;
 
 use core::ptr;
-use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use cairn_core::avl::Tree;
 use cairn_core::os;
@@ -89,7 +89,7 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 struct First {
     base: usize,
     granules: usize,
-    class_map: *const AtomicU8,
+    class_map: *const AtomicU32,
     secret: usize,
 }
 
@@ -239,7 +239,7 @@ impl Region {
 
     /// The class map's entry.
     #[inline]
-    pub fn code_of(&self, granule: usize) -> &AtomicU8 {
+    pub fn code_of(&self, granule: usize) -> &AtomicU32 {
         debug_assert!(granule < self.granules());
         // SAFETY: the map has an entry for each granule of the region.
         unsafe { &*self.space.class_map().add(granule) }

@@ -231,7 +231,7 @@ impl Slab {
         }
         for &block in blocks {
             // SAFETY: blocks of this slab, free and the caller's; the class is the slab's for as long as it is one.
-            unsafe { mark::set(block, usize::from((*self.descriptor).class)) };
+            unsafe { mark::put(block, usize::from((*self.descriptor).class)) };
         }
         if self.body().free == 0 {
             self.set_unmarked(false);

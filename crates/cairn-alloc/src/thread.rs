@@ -99,8 +99,9 @@ static CAPACITY_BYTES: AtomicUsize = AtomicUsize::new(0);
 const PROCESS_BYTES_MIN: usize = 32 << 20;
 /// and this part of what is committed.
 const PROCESS_SHARE: usize = 16;
-/// The bins of one thread may hold this, divided by the number of threads,
+/// The bins of one thread may hold this, or this part of what is committed, divided by the number of threads,
 const CROWD_BYTES: usize = 6 << 20;
+const CROWD_SHARE: usize = 4;
 /// and beyond so many threads it falls with the square of their number, since so many can't all be working,
 const CROWD_THREADS: usize = 16;
 /// but at least this (and at most the setting).
@@ -113,8 +114,6 @@ const MISSES_PER_TICK: usize = 64;
 const MISSES_PER_LOOK: usize = 4;
 /// besides those when a bin misses that has no more capacity yet: the thread does something new.
 const NEW_BIN: usize = 3;
-/// From so many bytes on a block that did not fit its bin is a large piece for rest.rs.
-const LARGE_PIECE: u32 = 4096;
 /// Looks after which an idle bin is closed; one look if the heap has grown since the last.
 const IDLE_LOOKS_MAX: u8 = 16;
 
@@ -144,14 +143,15 @@ pub fn bin_for(size: usize) -> &'static Bin {
 /// What is known of a granule with this code.
 #[inline(always)]
 pub fn entry(code: Code) -> Entry {
-    NOBODY.entries[usize::from(code)]
+    // SAFETY: the class map holds codes, which tell of rows of the table.
+    unsafe { *NOBODY.entries.as_ptr().byte_add(class::row_offset(code)) }
 }
 
 /// The bin for the blocks of a granule.
 #[inline(always)]
-pub fn bin_of(entry: Entry) -> &'static Bin {
-    // SAFETY: an entry's bin is a class times the bytes of a bin; the reference is the same one.
-    unsafe { &*hint::in_register(ptr::from_ref(bins()).byte_add(entry.bin as usize).cast::<Bin>()) }
+pub fn bin_of(code: Code) -> &'static Bin {
+    // SAFETY: the class map holds codes, which tell of bins; the reference is the same one.
+    unsafe { &*hint::in_register(ptr::from_ref(bins()).byte_add(class::bin_offset(code)).cast::<Bin>()) }
 }
 
 /// How many bytes behind the first bin that for a size of at most `SMALL_MAX` is.
@@ -267,14 +267,15 @@ pub fn free(class: usize, block: *mut u8) {
     }
     let capacity = if heap.is_gift(class) { 0 } else { heap.adapt(class, Miss::Full) };
     if !bin.push(block) {
+        let freed = pages::spans_freed();
         if bin.len(&heap.cold[class]) > 0 {
             heap.hand_over(class, capacity.div_ceil(2));
         }
         if !bin.push(block) {
             center::of(class).flush(class, &[block], || ());
         }
-        if SHAPES[class].size >= LARGE_PIECE {
-            heap.rest_after_large();
+        if pages::spans_freed() != freed {
+            heap.rest_after_span();
         }
     }
     heap.housekeeping(capacity);
@@ -323,8 +324,7 @@ impl Heap {
     /// Whether the bins may hold `bytes` more; if so they are counted.
     fn charge(&self, bytes: usize) -> bool {
         let mine = self.capacity_bytes.load(Relaxed) + bytes;
-        let committed = region::regions().first().map_or(0, |r| r.committed() << crate::class::GRANULE_LOG2);
-        let limit = PROCESS_BYTES_MIN.max(committed / PROCESS_SHARE);
+        let limit = PROCESS_BYTES_MIN.max(committed_bytes() / PROCESS_SHARE);
         // Relaxed: a bound, not a lock; a race oversteps it by a block or two.
         // The least share is every thread's, or the late ones would pay for those that took theirs early and wait.
         let crowded = mine > THREAD_BYTES_MIN && CAPACITY_BYTES.load(Relaxed) + bytes > limit;
@@ -341,7 +341,8 @@ impl Heap {
     fn capacity_max(&self) -> usize {
         let most = settings::THREAD_KIB.get() * 1024;
         let threads = living::threads().max(1);
-        let share = CROWD_BYTES / threads * CROWD_THREADS.min(threads) / threads;
+        let bytes = CROWD_BYTES.max(committed_bytes() / CROWD_SHARE);
+        let share = bytes / threads * CROWD_THREADS.min(threads) / threads;
         share.clamp(THREAD_BYTES_MIN.min(most), most)
     }
 
@@ -425,6 +426,11 @@ impl Heap {
 pub fn blocks_in_bins(class: usize) -> usize {
     let most = usize::from(SHAPES[class].bin_max);
     REGISTRY.all().map(|heap| heap.bins[class].peek(&heap.cold[class], most)).sum()
+}
+
+/// Bytes of the first region that may be used.
+fn committed_bytes() -> usize {
+    region::regions().first().map_or(0, |first| first.committed() << class::GRANULE_LOG2)
 }
 
 /// Empties the calling thread's bins.

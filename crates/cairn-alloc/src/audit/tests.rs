@@ -254,14 +254,14 @@ fn spans() {
         let Place { region, granule } = region::locate(kept[0].addr()).expect("ours");
         let map = region.code_of(granule).as_ptr();
         wrong_among_others(map, 0, "class map");
-        wrong_among_others(map, class as u8 + 1, "class map");
+        wrong_among_others(map, class::code(class + 1, 0), "class map");
         // A slab of several granules, of which one says that its blocks may have lost their marks.
         let several = allocate(30_000);
         let place = region::locate(several.addr() + 70_000).expect("ours");
         let further = place.region.code_of(place.granule).as_ptr();
         // SAFETY: an entry of the class map.
         let code = unsafe { *further };
-        assert!(place.class() == class::of_size(30_000) && usize::from(code) > class::CLASS_COUNT);
+        assert!(place.class() == class::of_size(30_000) && class::row(code) > class::CLASS_COUNT);
         wrong_among_others(further, code | class::UNMARKED, "class map");
         wrong_among_others(further, code + 1, "class map");
         free(several);

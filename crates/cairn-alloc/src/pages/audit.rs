@@ -149,7 +149,7 @@ fn check_inside(region: &Region, first: usize, len: usize, kind: Kind) -> Found 
         })?;
         let mapped = region.code_of(granule).load(Relaxed);
         let expected = if class > 0 { class::code(class, granule - first) | unmarked } else { 0 };
-        must_be(mapped.into(), expected.into(), || wrong(granule, "has a wrong entry in the class map"))?;
+        must_be(mapped as usize, expected as usize, || wrong(granule, "has a wrong entry in the class map"))?;
         let tail = kind == Kind::Free && granule == first + len - 1;
         must(is_free_tail(region, granule) == tail, || {
             wrong(granule, "is or is not the last of a free span, and says the contrary")

@@ -19,11 +19,11 @@
 //! All functions run under the page lock, and only [`Space::class_map`] and [`Space::dirty_words`] at any time.
 
 use core::ptr;
-use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use cairn_core::os;
 
-use crate::class::GRANULE;
+use crate::class::{Code, GRANULE};
 use crate::descriptor::Descriptor;
 
 /// See the module.
@@ -46,7 +46,7 @@ pub struct Plan {
 impl Plan {
     /// Bytes of class map and dirty bits.
     fn map_bytes(&self) -> usize {
-        (self.granules + self.granules / 8).next_multiple_of(os::page_size())
+        (self.granules * size_of::<Code>() + self.granules / 8).next_multiple_of(os::page_size())
     }
 
     fn descriptor_bytes(&self) -> usize {
@@ -67,13 +67,13 @@ impl Space {
 
     /// The first byte of the class map.
     #[inline]
-    pub fn class_map(&self) -> *mut AtomicU8 {
+    pub fn class_map(&self) -> *mut AtomicU32 {
         ptr::with_exposed_provenance_mut(self.at.load(Relaxed))
     }
 
     /// The dirty bits of a region of so many granules.
     pub fn dirty_words(&self, granules: usize) -> *mut u64 {
-        ptr::with_exposed_provenance_mut(self.at.load(Relaxed) + granules)
+        ptr::with_exposed_provenance_mut(self.at.load(Relaxed) + granules * size_of::<Code>())
     }
 
     /// Bytes of address space.

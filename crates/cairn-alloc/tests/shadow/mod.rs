@@ -60,6 +60,8 @@ pub struct Shadow {
     pub log2_max: u64,
     /// With more bytes than this, a step frees instead of allocating.
     pub bytes_max: usize,
+    /// Whether other threads allocate meanwhile: then the engine's counts are not exact.
+    pub in_company: bool,
 }
 
 impl Shadow {
@@ -70,7 +72,16 @@ impl Shadow {
     pub fn with(door: &'static Door, blocks: Vec<Live>) -> Self {
         let (map, addresses) = (BTreeMap::new(), Vec::new());
         let (log2_max, bytes_max) = (23, 48 << 20);
-        let mut shadow = Shadow { door, blocks: map, addresses, bytes: 0, stamp: 0, log2_max, bytes_max };
+        let mut shadow = Shadow {
+            door,
+            blocks: map,
+            addresses,
+            bytes: 0,
+            stamp: 0,
+            log2_max,
+            bytes_max,
+            in_company: false,
+        };
         blocks.into_iter().for_each(|live| shadow.take_in(live));
         shadow
     }
@@ -412,7 +423,14 @@ impl Shadow {
             4 => drop((self.door.trim)(0)),
             5 => drop((self.door.trim)(1 << 20)),
             6 => engine::purge_step(),
-            _ => assert!(engine::statistics().live_bytes() >= self.bytes),
+            _ => {
+                let counted = engine::statistics().live_bytes();
+                assert!(
+                    counted >= self.bytes || self.in_company,
+                    "{counted} of {} bytes are live",
+                    self.bytes
+                );
+            }
         }
     }
 }

@@ -130,6 +130,7 @@ fn at_once(bytes: &[u8], door: &'static Door) {
         let (mut random, exchange) = (Random::from_bytes(part.to_vec()), exchange.clone());
         move || {
             let mut shadow = shadow(door, Vec::new());
+            shadow.in_company = true;
             while !random.is_used_up() {
                 match random.below(8) {
                     0 => exchange.lock().expect("no step fails").extend(shadow.take(&mut random)),
