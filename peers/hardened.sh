@@ -1,14 +1,15 @@
 #!/bin/sh
-# The allocators that hardened mode is compared with, as shared objects: peers/hardened.sh FOLDER
+# The allocators that hardened mode is compared with, as shared objects: peers/hardened.sh [FOLDER]
 #
-# It prints what `cairn bench --libs` and the table of faults (`cargo run --release -p cairn-tests --bin faults --`) take. They are apart
-# from the peers of `cairn bench prepare`, which are built to be fast.
+# Without a FOLDER they go to target/peers/hardened, where `cairn bench --peers cairn-hardened,scudo,..` finds them by name. It prints what
+# the table of faults (`cargo run --release -p cairn-tests --bin faults --`) and `cairn bench --libs` take. They are apart from the
+# peers of `cairn bench prepare`, which are built to be fast.
 #
 #   mimalloc2-secure, mimalloc3-secure   the sources of libmimalloc-sys with MI_SECURE=4, which its feature `secure` sets; else as in mimalloc2/
 #   hardened_malloc                      the sources and config-light.conf of hardened-malloc-sys, by clang (C23)
 #   scudo                                Debian's libclang-rt-19-dev, as it is
 set -eu
-out=${1:?usage: peers/hardened.sh FOLDER}
+out=${1:-${CARGO_TARGET_DIR:-$(dirname "$0")/../target}/peers/hardened}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 work=$(mktemp -d)
@@ -47,7 +48,8 @@ clang-19 -O3 -fPIC -fvisibility=hidden -ftls-model=initial-exec -std=c23 -D_GNU_
 libs="$libs,hardened_malloc=$out/libhardened_malloc.so"
 scudo=$(ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.scudo_standalone-"$(uname -m)".so 2>/dev/null | tail -n 1)
 if [ -n "$scudo" ]; then
-    libs="$libs,scudo=$scudo"
+    ln -sf "$scudo" "$out/libscudo.so"
+    libs="$libs,scudo=$out/libscudo.so"
 else
     echo "scudo: not installed (apt install libclang-rt-19-dev)" >&2
 fi

@@ -146,6 +146,8 @@ pub struct HardSlabBody {
     pub previous: Option<NonNull<Descriptor>>,
     /// The bitmap of a slab of at most 64 blocks.
     pub inline_bitmap: u64,
+    /// One bit a page, set if and only if a block that lies in it was taken since the page came.
+    pub touched: u64,
     /// Bits set in the bitmap.
     pub free: u32,
     /// The list it is in, or [`NO_LIST`].

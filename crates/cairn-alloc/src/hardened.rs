@@ -179,6 +179,35 @@ fn sealed(address: *mut u8, spot: Spot) -> Option<usize> {
 /// `block` is null, a live block, or a mistake of the program's, which is named if it concerns this mode.
 #[inline]
 pub unsafe fn free(block: *mut u8, layout: Option<Layout>) -> bool {
+    // SAFETY: the caller's contract. Two copies of one function: the one for those who say nothing has less to keep.
+    unsafe {
+        match layout {
+            None => free_untold(block),
+            Some(_) => free_told(block, layout),
+        }
+    }
+}
+
+/// # Safety
+/// As for [`free`].
+#[inline(never)]
+unsafe fn free_untold(block: *mut u8) -> bool {
+    // SAFETY: the caller's contract.
+    unsafe { free_as(block, None) }
+}
+
+/// # Safety
+/// As for [`free`].
+#[inline(never)]
+unsafe fn free_told(block: *mut u8, layout: Option<Layout>) -> bool {
+    // SAFETY: the caller's contract.
+    unsafe { free_as(block, layout) }
+}
+
+/// # Safety
+/// As for [`free`].
+#[inline(always)]
+unsafe fn free_as(block: *mut u8, layout: Option<Layout>) -> bool {
     let Some(spot) = slab::locate(block.addr()) else {
         return free_large(block, layout);
     };

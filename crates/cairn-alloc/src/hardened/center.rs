@@ -1,7 +1,7 @@
 //! The hardened slabs of each class, and the lock before them: where the stocks of threads get blocks and bring them back.
 //!
 //! Slabs with free blocks are in [`LISTS`] lists by fullness. Blocks come from the fullest, so that the emptiest drain and go back to the
-//! page heap whole; but the last blocks of a class stay, so that a class that comes and goes doesn't make a slab each time.
+//! page heap whole; but some stay as long as the class is in use, so that a class that comes and goes doesn't make a slab each time.
 //!
 //! Invariants, under the class's lock: a slab is in list `i` iff it has free blocks and `i` is what [`list_for`] says; a slab that
 //! has none is in no list; `slabs` and `free` are the sums over the class's slabs. Lock order: class, records, pages.
@@ -22,8 +22,10 @@ use crate::hardened::vault::form;
 
 /// Lists of slabs by fullness; the first is the fullest.
 const LISTS: usize = 4;
-/// A slab that becomes empty is kept if the class has fewer other free blocks than this part of a slab.
-const KEEP_SHARE: usize = 4;
+/// A slab that becomes empty is kept if the class has no other free blocks than this part of what it has,
+const KEEP_SHARE: usize = 8;
+/// or than so many slabs have: to make a slab takes two system calls and clears it. Once the class is idle it goes nevertheless.
+const KEEP_SLABS: usize = 1;
 
 struct State {
     lists: [List<NonNull<Descriptor>>; LISTS],
@@ -143,13 +145,15 @@ impl Center {
         })
     }
 
-    /// Gives empty slabs back to the page heap.
-    fn drop_empty(&self, class: usize) {
+    /// Gives empty slabs back to the page heap. With `idle_only`, those that were used since the last call are let be, and so is the
+    /// last one.
+    fn drop_empty(&self, class: usize, idle_only: bool) {
         self.locked(|state| {
             let mut next = state.lists[LISTS - 1].first().map(Slab::from_list);
             while let Some(slab) = next {
                 next = slab.body().next.map(Slab::from_list);
-                if slab.is_empty() {
+                let spared = idle_only && (slab.body().stirred || state.slabs == 1);
+                if slab.is_empty() && !spared {
                     state.retire(slab, class);
                 }
             }
@@ -194,7 +198,9 @@ impl State {
             }
         }
         let blocks = form(class).blocks as usize;
-        if body.free as usize == blocks && self.free - blocks > blocks / KEEP_SHARE {
+        if body.free as usize == blocks
+            && self.free - blocks > blocks * KEEP_SLABS.max(self.slabs / KEEP_SHARE)
+        {
             self.retire(slab, class);
         }
     }
@@ -250,6 +256,7 @@ pub fn purge_step(new_window: bool) {
     let left = next.saturating_sub(CLASSES);
     NEXT.store(left, Relaxed);
     for class in left + 1..=next {
+        of(class).drop_empty(class, true);
         of(class).purge_holes(true);
     }
 }
@@ -257,7 +264,7 @@ pub fn purge_step(new_window: bool) {
 /// Gives all empty slabs and all free pages in the others back; returns the bytes of the latter.
 pub fn trim() -> usize {
     let given = |class| {
-        of(class).drop_empty(class);
+        of(class).drop_empty(class, false);
         of(class).purge_holes(false)
     };
     (1..CLASS_COUNT).map(given).sum()

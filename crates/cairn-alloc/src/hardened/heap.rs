@@ -23,7 +23,7 @@ use cairn_core::sync::compiler_fence;
 use crate::class::{CLASS_COUNT, SHAPES};
 use crate::hardened::center;
 use crate::hardened::random::Stream;
-use crate::hardened::{judge, seal};
+use crate::hardened::{judge, seal, slab};
 use crate::inside::Inside;
 use crate::registry::{Listing, Registered, Registry};
 use crate::slot::{self, State};
@@ -266,6 +266,7 @@ impl Heap {
         // SAFETY: the slots behind the stock's blocks are free, and there are that many.
         let out = unsafe { core::slice::from_raw_parts_mut(stock.slots().add(length), batch) };
         let count = center::of(class).take(class, out, &self.random);
+        slab::touch(&mut out[..count], class);
         compiler_fence(ord!("stock-fetch", Release));
         stock.length.store((length + count) as u16, Relaxed);
         let block = match length + count {
@@ -339,6 +340,7 @@ pub fn directly(class: usize) -> *mut u8 {
     random.feed();
     let mut block = [ptr::null_mut()];
     center::of(class).take(class, &mut block, &random);
+    slab::touch(&mut block, class);
     block[0]
 }
 

@@ -102,7 +102,7 @@ fn behind(line: Line, size: usize, first: usize, bytes: usize) -> ! {
 #[inline(always)]
 pub fn layout(address: *mut u8, size: usize, layout: Option<Layout>) {
     if let Some(layout) = layout
-        && (layout.size() != size || !address.addr().is_multiple_of(layout.align()))
+        && (layout.size() != size || address.addr() & (layout.align() - 1) != 0)
     {
         wrong_layout(address, size, layout);
     }

@@ -1,7 +1,7 @@
 //! Random numbers: from the kernel, and a quick stream that is fed by them.
 //!
 //! Placement takes a number at each allocation, so they come from a small generator; it takes a fresh word of the kernel's
-//! at each trip to the slabs, so what can be learned of it from addresses is worth little. The secrets are the
+//! at each eighth trip to the slabs, so what can be learned of it from addresses is worth little. The secrets are the
 //! kernel's own words.
 
 use core::cell::Cell;
@@ -32,18 +32,23 @@ fn mix(mut z: u64) -> u64 {
 
 /// Words that are fetched at a time.
 const STORE: usize = 16;
+/// Trips to the slabs for each of them.
+const TRIPS: usize = 8;
 
 /// A stream of random numbers; all zeroes is one that was not fed yet. Used by one thread.
 pub struct Stream {
     state: Cell<u64>,
     store: [Cell<u64>; STORE],
     left: Cell<usize>,
+    /// Trips to go with the word that was taken last.
+    trips: Cell<usize>,
 }
 
 impl Stream {
     /// One that was not fed yet.
     pub const fn new() -> Self {
-        Stream { state: Cell::new(0), store: [const { Cell::new(0) }; STORE], left: Cell::new(0) }
+        let store = [const { Cell::new(0) }; STORE];
+        Stream { state: Cell::new(0), store, left: Cell::new(0), trips: Cell::new(0) }
     }
 
     /// A number below `bound`, which is at most 2^16 and not 0.
@@ -55,8 +60,19 @@ impl Stream {
         ((state >> 32) as usize * bound) >> 32
     }
 
-    /// Takes in a fresh word of the kernel's.
+    /// A trip to the slabs begins: takes in a fresh word of the kernel's at the first one, and at each eighth after that.
+    #[inline]
     pub fn feed(&self) {
+        match self.trips.get() {
+            0 => self.take_in(),
+            trips => self.trips.set(trips - 1),
+        }
+    }
+
+    /// Takes in a fresh word of the kernel's.
+    #[cold]
+    fn take_in(&self) {
+        self.trips.set(TRIPS - 1);
         let left = match self.left.get() {
             0 => {
                 for (slot, word) in self.store.iter().zip(words::<STORE>()) {
@@ -73,6 +89,6 @@ impl Stream {
     /// Forgets what it has: the child of a fork must not go on as its parent does.
     pub fn forget(&self) {
         self.left.set(0);
-        self.feed();
+        self.take_in();
     }
 }

@@ -11,10 +11,10 @@
 //! its own. The *map* of the vault does: the class for each granule of the first region. In further regions the descriptors tell.
 //!
 //! Invariants: what is in the bitmap is free and zero but for its seal (seal.rs); `free` counts the bitmap; a slab is in a list of its
-//! class iff `free` is above 0. All functions but [`locate`] run under the lock of the class.
+//! class iff `free` is above 0. All functions but [`locate`] and [`touch`] run under the lock of the class.
 
 use core::ptr::{self, NonNull};
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use cairn_core::os::{self, Guard};
 
@@ -72,6 +72,34 @@ fn locate_further(address: usize) -> Option<Spot> {
     })
 }
 
+/// In the address of a block that was just taken: it may lie in pages that nobody has touched since they came from the kernel.
+const FRESH: usize = 1;
+
+/// Takes the marks off the addresses of blocks of `class` that were just taken, and writes to the pages of those that have one.
+///
+/// The first thing that is done with a block is to read it, to see whether it is still zero. The kernel would give it a page of
+/// zeroes for that, and another page as soon as it is sealed: two faults instead of one, and a message to all processors
+/// that they should forget the first. Not under the lock, since faults take their time.
+#[inline]
+pub fn touch(taken: &mut [*mut u8], class: usize) {
+    for block in taken.iter_mut().filter(|block| block.addr() & FRESH != 0) {
+        *block = block.wrapping_sub(FRESH);
+        touch_pages(*block, form(class).size as usize);
+    }
+}
+
+#[cold]
+fn touch_pages(block: *mut u8, size: usize) {
+    let (page, mut offset) = (os::page_size(), 0);
+    while offset < size {
+        // SAFETY: the word is the block's, which is the caller's: sizes and pages are multiples of 8. What a dangling pointer wrote
+        // there stays, to be found: only a zero is exchanged, for a zero.
+        let word = unsafe { AtomicU64::from_ptr(block.add(offset).cast()) };
+        let _ = word.compare_exchange(0, 0, Relaxed, Relaxed);
+        offset = (block.addr() + offset + page) / page * page - block.addr();
+    }
+}
+
 /// Bytes of a bitmap in the records; 0 if it fits the descriptor.
 fn bitmap_bytes(class: usize) -> usize {
     let blocks = form(class).blocks as usize;
@@ -112,6 +140,7 @@ impl Slab {
                 next: None,
                 previous: None,
                 inline_bitmap: 0,
+                touched: 0,
                 free: form(class).blocks,
                 list: 0,
                 guard,
@@ -189,13 +218,14 @@ impl Slab {
     /// Takes free blocks from random places until `out` is full or the slab is; returns how many.
     ///
     /// They come from words of the bitmap that follow on a random one, so that a few blocks touch few pages; the bin that they go
-    /// to is used in random order.
+    /// to is used in random order. Those whose pages were not touched since they came are marked with [`FRESH`].
     pub fn take(self, out: &mut [*mut u8], random: &Stream) -> usize {
         let (form, body) = (form(self.class()), self.body());
         let place = self.place();
         let start = place.region.address_of(place.granule);
         let words = (form.blocks as usize).div_ceil(64);
         let mut word = random.below(words);
+        let page_shift = os::page_size().trailing_zeros();
         let mut count = 0;
         while count < out.len() && body.free > 0 {
             // SAFETY: the bitmap has so many words.
@@ -205,7 +235,13 @@ impl Slab {
                 let bit = (bits.rotate_right(turn).trailing_zeros() + turn) % 64;
                 *bits &= !(1 << bit);
                 body.free -= 1;
-                out[count] = start.wrapping_add((word * 64 + bit as usize) * form.size as usize);
+                let offset = (word * 64 + bit as usize) * form.size as usize;
+                let (first, last) = (offset >> page_shift, (offset + form.size as usize - 1) >> page_shift);
+                // A slab is no longer than 64 of the smallest pages that there are.
+                let pages = (u64::MAX >> (63 - (last - first))) << first;
+                let fresh = if body.touched & pages == pages { 0 } else { FRESH };
+                body.touched |= pages;
+                out[count] = start.wrapping_add(offset + fresh);
                 count += 1;
             }
             word = if word + 1 == words { 0 } else { word + 1 };
@@ -280,6 +316,8 @@ impl Slab {
                 let begin = (first * size).next_multiple_of(page);
                 let end = last * size / page * page;
                 if begin < end && os::purge(start.add(begin), end - begin) {
+                    let (first, pages) = (begin / page, (end - begin) / page);
+                    body.touched &= !((u64::MAX >> (64 - pages)) << first);
                     given += end - begin;
                 }
                 from = last;

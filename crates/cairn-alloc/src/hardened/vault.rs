@@ -10,7 +10,7 @@ use core::sync::atomic::AtomicU8;
 use cairn_core::os;
 
 use crate::class::{CLASS_COUNT, GRANULE, SHAPES};
-use crate::hardened::random;
+use crate::hardened::{bytes, random};
 use crate::region;
 
 /// Bytes of the vault.
@@ -36,6 +36,8 @@ pub struct Vault {
     pub pattern: u64,
     /// Bytes of the guard at the end of a slab.
     pub guard: usize,
+    /// The processor has wide loads.
+    pub wide: bool,
     /// By class.
     pub forms: [Form; CLASS_COUNT],
 }
@@ -97,6 +99,7 @@ static VAULT: Cell = Cell(UnsafeCell::new(Vault {
     factor: 0,
     pattern: 0,
     guard: 0,
+    wide: false,
     forms: [Form::NONE; CLASS_COUNT],
 }));
 
@@ -135,6 +138,7 @@ pub fn fill() -> bool {
     vault.factor = factor | 1;
     vault.pattern = pattern | 0x0101_0101_0101_0101;
     vault.guard = guard;
+    vault.wide = bytes::has_wide();
     for class in 1..CLASS_COUNT {
         vault.forms[class] = Form::of(class, guard);
     }

@@ -2,6 +2,9 @@
 //!
 //! What was prepared is remembered in a file beside the products (`target/peers/prepared.json`), so that `--no-prepare` and
 //! `cairn bench list` know it without asking cargo.
+//!
+//! Some are measured only if they are asked for by name, since they are made to find faults and not to be fast: Cairn in hardened
+//! mode, and what peers/hardened.sh has put into `target/peers/hardened`.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -16,11 +19,17 @@ use crate::prepare::{self, Prepared};
 pub const GLIBC: &str = "glibc";
 /// Ours.
 const CAIRN: &str = "cairn";
+/// The same library in hardened mode. Only if it is asked for.
+const HARDENED: &str = "cairn-hardened";
+/// The folder, beside those of the other peers, with what hardened mode is compared with. Only if it is asked for.
+const HARDENED_PEERS: &str = "hardened";
 
 /// The options that say which allocators are measured.
 #[derive(Debug, Default, Args)]
 pub struct Choice {
-    /// Only these allocators, by name, separated by commas (the reference, glibc, should be among them)
+    /// Only these allocators, by name, separated by commas (the reference, glibc, should be among them). Some are measured only if they
+    /// are named: cairn-hardened, which is Cairn in hardened mode, and those that peers/hardened.sh builds: scudo, hardened_malloc,
+    /// mimalloc2-secure, mimalloc3-secure
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     pub peers: Vec<String>,
     /// More allocators; a name that begins with "cairn" counts as one of ours, any other as a peer
@@ -117,14 +126,37 @@ impl Choice {
         let known = prepare::names();
         let mut only: Vec<String> =
             self.peers.iter().filter(|name| known.contains(&name.as_str())).cloned().collect();
+        let wants_ours = self.asks_for(HARDENED) && !self.asks_for(CAIRN);
         // No name at all would build everything. Ours takes seconds, and the workloads come with it.
-        if only.is_empty() && !self.peers.is_empty() {
+        if wants_ours || (only.is_empty() && !self.peers.is_empty()) {
             only.push(CAIRN.to_owned());
         }
         let prepared = prepare::prepare(&prepare::Options { only }, &prepare::Progress::on_stderr())?;
         let found = Found::from(prepared);
         remember(&found);
         Ok(found)
+    }
+
+    fn asks_for(&self, name: &str) -> bool {
+        self.peers.iter().any(|asked| asked == name)
+    }
+
+    /// Adds those that nobody gets who doesn't ask for them.
+    fn add_asked(&self, found: &mut Found) {
+        let ours = found.peers.iter().find(|peer| peer.name == CAIRN);
+        if let Some(cairn) = ours.filter(|_| self.asks_for(HARDENED)) {
+            let environment = vec![("CAIRN_MODE".to_owned(), "hardened".to_owned())];
+            // At the Rust door there is no such mode to be had from the environment.
+            let hardened = Peer { name: HARDENED.to_owned(), rust: None, environment, ..cairn.clone() };
+            found.peers.insert(1, hardened);
+        }
+        let Some(folder) = peers_of(&found.workload).map(|peers| peers.join(HARDENED_PEERS)) else { return };
+        for name in &self.peers {
+            let library = folder.join(format!("lib{name}.so"));
+            if library.is_file() && found.peers.iter().chain(&self.libs).all(|peer| peer.name != *name) {
+                found.peers.push(Peer::preloaded(name, library));
+            }
+        }
     }
 
     fn remembered(&self) -> Found {
@@ -157,6 +189,7 @@ impl Choice {
             found.peers.retain(|peer| peer.name != CAIRN);
             found.peers.insert(0, Peer::preloaded(CAIRN, path.canonicalize()?));
         }
+        self.add_asked(&mut found);
         found.peers.extend(self.libs.iter().cloned());
         let mut names: Vec<&str> = found.peers.iter().map(|peer| peer.name.as_str()).collect();
         names.sort_unstable();
@@ -168,7 +201,14 @@ impl Choice {
             let why =
                 reasons.find(|line| line.starts_with(unknown.as_str()) || line.starts_with("cairn and"));
             let why = why.map_or(String::new(), |line| format!(" ({line})"));
-            bail!("no allocator named {unknown} here{why}; there are: {}", names.join(", "));
+            let mut there = names.join(", ");
+            if names.contains(&CAIRN) && !names.contains(&HARDENED) {
+                there += &format!(", {HARDENED}");
+            }
+            bail!(
+                "no allocator named {unknown} here{why}; there are: {there}; peers/hardened.sh builds scudo, hardened_malloc, \
+                 mimalloc2-secure and mimalloc3-secure"
+            );
         }
         if !self.peers.is_empty() {
             found.peers.retain(|peer| self.peers.contains(&peer.name));
@@ -217,8 +257,13 @@ pub fn remember(found: &Found) {
 
 /// The file that remembers, of the target folder in which this workload program lies (`target/release/…`).
 fn memory_of(workload: &Path) -> Option<PathBuf> {
+    peers_of(workload).map(|peers| peers.join("prepared.json"))
+}
+
+/// The folder of the built peers, of the same target folder.
+fn peers_of(workload: &Path) -> Option<PathBuf> {
     let peers = workload.parent()?.parent()?.join("peers");
-    peers.is_dir().then(|| peers.join("prepared.json"))
+    peers.is_dir().then_some(peers)
 }
 
 fn beside_this_program() -> PathBuf {
@@ -292,6 +337,27 @@ mod tests {
         assert_eq!(choice.find().unwrap().peers, [Peer::glibc(), mine]);
         std::fs::remove_file(library).unwrap();
         assert_eq!(choice.look().unwrap().peers, [Peer::glibc()]);
+    }
+
+    #[test]
+    fn hardened_ones_are_there_for_who_asks() {
+        let target = tempfile::tempdir().unwrap();
+        let folder = target.path().join("peers/hardened");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("libscudo.so"), "").unwrap();
+        let cairn = Peer { rust: Some("/bin/sh".into()), ..Peer::preloaded(CAIRN, "/bin/sh".into()) };
+        let workload = target.path().join("release/cairn-workload");
+        let found = || Found { workload: workload.clone(), peers: vec![cairn.clone()], missing: Vec::new() };
+        assert_eq!(Choice::default().choose(found()).unwrap().peers, [cairn.clone()]);
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let asked = Choice { peers: names(&["scudo", HARDENED]), ..Choice::default() };
+        let peers = asked.choose(found()).unwrap().peers;
+        assert_eq!(peers.len(), 2);
+        assert_eq!(peers[0].environment, [("CAIRN_MODE".to_owned(), "hardened".to_owned())]);
+        assert!(peers[0].name == HARDENED && peers[0].rust.is_none() && peers[0].library == cairn.library);
+        assert_eq!(peers[1], Peer::preloaded("scudo", folder.join("libscudo.so")));
+        let error = Choice { peers: names(&["hardened_malloc"]), ..Choice::default() }.choose(found());
+        assert!(error.unwrap_err().to_string().contains("peers/hardened.sh"));
     }
 
     #[test]
