@@ -6,6 +6,7 @@
 //!   audit.rs      locks, order, words            region/audit.rs   bounds, what is committed
 //!   scratch.rs    which bytes were met before    pages/audit.rs    spans, trees, dirty bits, large blocks
 //!   resolve.rs    is a block in two places?      center/audit.rs   slabs, their lists, the transfer stacks
+//!                                                hardened/         its slabs, stocks and quarantine
 //!                                                shelf/, records/, thread/audit.rs   rows, pieces, bins
 //! ```
 //!
@@ -36,7 +37,7 @@ use cairn_core::os;
 use crate::class::{CLASS_COUNT, SHAPES, block_size};
 use crate::inside::{self, Inside};
 use crate::slab::{Fault, Slab};
-use crate::{center, fork, pages, records, region, shelf, thread};
+use crate::{center, fork, hardened, pages, records, region, shelf, thread};
 
 pub use resolve::second_place;
 use scratch::Scratch;
@@ -239,7 +240,8 @@ impl Audit {
         center::check_slabs(self)?;
         shelf::check(self)?;
         center::check_stacks(self)?;
-        thread::check(self)
+        thread::check(self)?;
+        hardened::check(self)
     }
 
     /// A part of Cairn's records is met: it must lie in them, and must not have been met as anything else.

@@ -30,6 +30,8 @@ mod quarantine;
 mod random;
 mod seal;
 mod slab;
+#[cfg(test)]
+mod tests;
 mod vault;
 
 use core::alloc::Layout;
@@ -38,6 +40,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use cairn_core::lock::Lock;
 
+use crate::audit::{self, Audit};
 use crate::class::{self, CLASS_COUNT, SMALL_MAX, block_size};
 use crate::fault::Call;
 use crate::inside::Inside;
@@ -342,6 +345,16 @@ pub fn purge_step(new_window: bool) {
     if mode::current() == Mode::Hardened {
         center::purge_step(new_window);
     }
+}
+
+/// Of the audit: the mode's slabs, what waits in stocks, rings and the quarantine. Under all locks.
+pub fn check(audit: &mut Audit) -> audit::Found {
+    if mode::current() != Mode::Hardened {
+        return Ok(());
+    }
+    center::audit::check(audit)?;
+    heap::audit::check(audit)?;
+    quarantine::audit::check(audit)
 }
 
 /// Adds what the mode holds to the statistics: blocks in quarantine count as free, those of small ones as if in bins.

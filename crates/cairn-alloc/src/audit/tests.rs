@@ -38,7 +38,7 @@ fn verdict(alone: bool) -> String {
 }
 
 #[track_caller]
-fn is_whole() {
+pub(crate) fn is_whole() {
     assert_eq!(verdict(true), "");
     assert_eq!(verdict(false), "");
 }
@@ -60,7 +60,7 @@ fn says_among_others(words: &str) {
 
 /// Writes a wrong value somewhere and back again; between, the audit says these words.
 #[track_caller]
-fn wrong<T: Copy>(at: *mut T, value: T, words: &str) {
+pub(crate) fn wrong<T: Copy>(at: *mut T, value: T, words: &str) {
     // SAFETY: the tests name fields of a heap that nobody else uses.
     let right = unsafe { at.replace(value) };
     let said = (verdict(true), verdict(false));
@@ -85,14 +85,14 @@ fn wrong_among_others<T: Copy>(at: *mut T, value: T, words: &str) {
     is_whole();
 }
 
-fn allocate(size: usize) -> *mut u8 {
+pub(crate) fn allocate(size: usize) -> *mut u8 {
     let block = engine::allocate_fast(size);
     let block = if block.is_null() { engine::allocate_slow(size) } else { block };
     assert!(!block.is_null());
     block
 }
 
-fn free(block: *mut u8) {
+pub(crate) fn free(block: *mut u8) {
     // SAFETY: the tests free what they allocated, once.
     unsafe {
         if !engine::free_fast(block) {

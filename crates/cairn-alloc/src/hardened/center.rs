@@ -6,6 +6,8 @@
 //! Invariants, under the class's lock: a slab is in list `i` iff it has free blocks and `i` is what [`list_for`] says; a slab that
 //! has none is in no list; `slabs` and `free` are the sums over the class's slabs. Lock order: class, records, pages.
 
+pub mod audit;
+
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};

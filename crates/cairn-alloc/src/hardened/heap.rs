@@ -11,6 +11,8 @@
 //! empties those of threads that no longer exist). What is in a stock or a ring is free and marked so. A stock is never emptied
 //! below `floor` while the slabs have blocks, so that there is always a choice. Heaps are kept in a registry for ever, and used again.
 
+pub mod audit;
+
 use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::{AtomicU16, AtomicUsize, Ordering::Relaxed};
@@ -181,6 +183,8 @@ impl Stock {
         self.floor.set((capacity / 3).min(FLOOR_MAX) as u16);
         self.batch.set(2);
         self.head.set(0);
+        // A fork's child that finds the memory finds how much it is.
+        compiler_fence(ord!("stock-open", Release));
         self.ring.set(memory);
         true
     }
@@ -224,6 +228,7 @@ impl Stock {
 
     fn forget(&self) {
         self.ring.set(ptr::null_mut());
+        compiler_fence(ord!("stock-forget", Release));
         self.length.store(0, Relaxed);
         self.held.store(0, Relaxed);
         self.capacity.set(0);
@@ -429,10 +434,18 @@ pub fn bury_the_dead() {
         }
         for class in 1..CLASS_COUNT {
             let stock = &heap.stocks[class];
-            if !stock.ring.get().is_null() {
-                bury(stock, class);
+            let (memory, bytes) = (stock.ring.get(), stock.bytes());
+            if memory.is_null() {
+                // Nothing to do as a rule: the page stays shared with the parent.
+                if stock.ring_mask.get() > 0 || stock.capacity.get() > 0 {
+                    stock.forget();
+                }
+                continue;
             }
+            bury(stock, class);
             stock.forget();
+            // SAFETY: a stock that leads to memory has all of it, by the order of stores in `open` and `close`; its thread is gone.
+            unsafe { records::give(memory.cast(), bytes) };
         }
         heap.listing.leave();
     }

@@ -6,6 +6,8 @@
 //! Invariant: what is in the ring is not live, reads as zero, and is inaccessible if the kernel allowed it. `live` of all large
 //! blocks changes under the lock here. Lock order: this one before that of the pages.
 
+pub mod audit;
+
 use core::cell::UnsafeCell;
 
 use cairn_core::count::Place as Name;

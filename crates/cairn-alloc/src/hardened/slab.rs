@@ -101,7 +101,7 @@ fn touch_pages(block: *mut u8, size: usize) {
 }
 
 /// Bytes of a bitmap in the records; 0 if it fits the descriptor.
-fn bitmap_bytes(class: usize) -> usize {
+pub fn bitmap_bytes(class: usize) -> usize {
     let blocks = form(class).blocks as usize;
     if blocks <= 64 { 0 } else { blocks.div_ceil(64) * 8 }
 }
@@ -273,6 +273,14 @@ impl Slab {
         // SAFETY: as in `put`.
         let word = unsafe { *self.body().bitmap.add(index / 64) };
         word >> (index % 64) & 1 != 0
+    }
+
+    /// Whether all pages of a block were touched since they came.
+    pub fn is_touched(self, block: *mut u8) -> bool {
+        let form = form(self.class());
+        let (offset, page) = (block.addr() & form.mask as usize, os::page_size());
+        let (first, last) = (offset / page, (offset + form.size as usize - 1) / page);
+        (first..=last).all(|page| self.body().touched >> page & 1 != 0)
     }
 
     /// Gives an empty slab, which is in no list, back to the page heap.

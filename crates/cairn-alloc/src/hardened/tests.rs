@@ -1,0 +1,82 @@
+//! Claim: what an audit knows of hardened mode, broken on purpose, is named; and the same heap, mended, is found whole.
+//!
+//! A mode is entered once and for good, so the test runs itself again in a process of its own.
+
+use std::process::Command;
+use std::vec::Vec;
+
+use crate::audit::tests::{allocate, alone, free, is_whole, wrong};
+use crate::descriptor::Kind;
+use crate::hardened::large::Block;
+use crate::hardened::{center, heap, quarantine, slab};
+use crate::mode::{Mode, enter};
+use crate::{pages, region};
+
+const NAME: &str = "hardened::tests::what_is_broken_is_named";
+
+#[test]
+fn what_is_broken_is_named() {
+    if std::env::var_os("CAIRN_HARDENED_TEST").is_none() {
+        let again = Command::new(std::env::current_exe().expect("a path"))
+            .args(["--exact", NAME, "--nocapture"])
+            .env("CAIRN_HARDENED_TEST", "1")
+            .output()
+            .expect("it runs");
+        let said = std::string::String::from_utf8_lossy(&again.stderr).into_owned();
+        assert!(again.status.success(), "{said}");
+        assert!(std::string::String::from_utf8_lossy(&again.stdout).contains("1 passed"));
+        return;
+    }
+    assert_eq!(enter(Mode::Hardened), Ok(()));
+    alone(broken);
+}
+
+fn broken() {
+    let blocks: Vec<*mut u8> = (0..4000).map(|_| allocate(100)).collect();
+    is_whole();
+    let (kept, freed): (Vec<_>, Vec<_>) = blocks.into_iter().enumerate().partition(|(at, _)| at % 2 == 0);
+    let freed: Vec<*mut u8> = freed.into_iter().map(|(_, block)| block).collect();
+    freed.iter().for_each(|&block| free(block));
+    is_whole();
+    let live = kept[0].1;
+    let class = slab::locate(live.addr()).expect("a hardened block").class;
+    let of = slab::Slab::of(live, class).expect("its slab");
+    let free_count = of.body().free;
+    wrong(&raw mut of.body().free, free_count + 1, "counts another number of free blocks");
+    wrong(&raw mut of.body().list, of.body().list ^ 1, "is in the list of another fullness");
+    let [slabs, sum] = center::audit::damage::sums(class);
+    // SAFETY: the test is alone.
+    let (slabs_now, sum_now) = unsafe { (*slabs, *sum) };
+    wrong(slabs, slabs_now + 1, "counts its slabs wrongly");
+    wrong(sum, sum_now + 1, "counts its free blocks wrongly");
+    let (first, held) = heap::audit::damage::own(class);
+    // SAFETY: as above.
+    unsafe {
+        wrong(held, *held - 1, "counts what waits in its ring wrongly");
+        wrong(first, *first.add(1), "waits elsewhere, too");
+        wrong(first, (*first).add(16), "holds an address inside a block");
+        let in_slab = *freed.iter().find(|&&block| center::of(class).has(class, block)).expect("one");
+        wrong(first, in_slab, "free in its slab, too");
+        // A write after free, into one that waits and one that lies in its slab.
+        wrong((*first).add(8), 1, "was changed after it was freed");
+        wrong(in_slab.add(8), 1, "was changed after it was freed");
+        wrong(first, live, "was changed after it was freed");
+    }
+    let large = allocate(1 << 20);
+    free(large);
+    is_whole();
+    let [count, bytes] = quarantine::audit::damage::sums();
+    // SAFETY: as above.
+    unsafe {
+        wrong(bytes, *bytes + 1, "counts its bytes wrongly");
+        wrong(count, *count - 1, "has a block behind its newest one");
+    }
+    let mut place = region::locate(large.addr()).expect("ours");
+    if pages::kind_at(place.region, place.granule) != Some(Kind::HardLarge) {
+        place.granule -= 1;
+    }
+    let waiting = Block::at(place);
+    wrong(&raw mut waiting.body().live, true, "holds a live block");
+    kept.into_iter().for_each(|(_, block)| free(block));
+    is_whole();
+}
