@@ -348,7 +348,7 @@ mod tests {
         let cairn = Peer { rust: Some("/bin/sh".into()), ..Peer::preloaded(CAIRN, "/bin/sh".into()) };
         let workload = target.path().join("release/cairn-workload");
         let found = || Found { workload: workload.clone(), peers: vec![cairn.clone()], missing: Vec::new() };
-        assert_eq!(Choice::default().choose(found()).unwrap().peers, [cairn.clone()]);
+        assert_eq!(Choice::default().choose(found()).unwrap().peers, std::slice::from_ref(&cairn));
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
         let asked = Choice { peers: names(&["scudo", HARDENED]), ..Choice::default() };
         let peers = asked.choose(found()).unwrap().peers;
