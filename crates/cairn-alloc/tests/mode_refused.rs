@@ -47,6 +47,16 @@ fn limit_address_space(bytes: libc::rlim_t) -> libc::rlim_t {
     }
 }
 
+/// Whether the kernel refuses memory now. QEMU's user mode takes the limit and doesn't keep to it.
+fn is_limited() -> bool {
+    let (bytes, flags) = (1 << 20, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a mapping of its own, given back.
+    unsafe {
+        let map = libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0);
+        map == libc::MAP_FAILED || libc::munmap(map, bytes) != 0
+    }
+}
+
 #[test]
 fn a_refusal_leaves_things_as_they_were() {
     works();
@@ -71,10 +81,12 @@ fn a_refusal_leaves_things_as_they_were() {
 
     // There is no address space left: less than the process has already.
     let before = limit_address_space(1 << 20);
-    let refused =
-        [Mode::Debug, Mode::Sampled, Mode::Debug, Mode::Sampled].map(|mode| (mode, mode::enter(mode)));
+    let refused = is_limited().then(|| {
+        [Mode::Debug, Mode::Sampled, Mode::Debug, Mode::Sampled].map(|mode| (mode, mode::enter(mode)))
+    });
     limit_address_space(before);
-    for (mode, answer) in refused {
+    assert!(refused.is_some() || cfg!(not(target_arch = "x86_64")), "only emulators forget a limit");
+    for (mode, answer) in refused.into_iter().flatten() {
         assert_eq!(answer, Err(Refused::Memory), "{mode:?}");
     }
     assert_eq!(mode::current(), Mode::Default);

@@ -4,6 +4,7 @@
 
 use core::ptr;
 
+#[cfg(target_arch = "x86_64")]
 use crate::hardened::vault::vault;
 
 /// 16 bytes, stored and loaded at once where the processor can.
@@ -16,6 +17,7 @@ const STEP: usize = size_of::<Step>();
 /// From here on the C library's way to clear is quicker than a loop,
 const LOOP_MAX: usize = 512;
 /// and from here on wide loads are, where the processor has them.
+#[cfg(target_arch = "x86_64")]
 const WIDE_MIN: usize = 256;
 
 /// Makes `bytes` bytes zero: a multiple of 16, at least 16, at an address that is one too.

@@ -2,7 +2,9 @@
 //!
 //! A mode is entered once and for good, so the test runs itself again in a process of its own.
 
-use std::process::Command;
+#[path = "../../tests/child/again.rs"]
+mod again;
+
 use std::vec::Vec;
 
 use crate::audit::tests::{allocate, alone, free, is_whole, wrong};
@@ -17,7 +19,7 @@ const NAME: &str = "hardened::tests::what_is_broken_is_named";
 #[test]
 fn what_is_broken_is_named() {
     if std::env::var_os("CAIRN_HARDENED_TEST").is_none() {
-        let again = Command::new(std::env::current_exe().expect("a path"))
+        let again = again::again()
             .args(["--exact", NAME, "--nocapture"])
             .env("CAIRN_HARDENED_TEST", "1")
             .output()

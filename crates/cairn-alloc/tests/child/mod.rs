@@ -2,7 +2,10 @@
 
 use std::alloc::Layout;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
+
+mod again;
+
+use again::again;
 
 /// In whose environment stands what it shall commit.
 const FAULT: &str = "CAIRN_TEST_FAULT";
@@ -10,17 +13,6 @@ const FAULT: &str = "CAIRN_TEST_FAULT";
 /// A layout that there is.
 pub fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
-}
-
-/// This program, to be run again: by what cargo runs it with, if it is for another processor.
-fn me() -> Command {
-    let me = std::env::current_exe().unwrap();
-    let runner = format!("CARGO_TARGET_{}_UNKNOWN_LINUX_GNU_RUNNER", std::env::consts::ARCH.to_uppercase());
-    let Ok(runner) = std::env::var(runner) else { return Command::new(me) };
-    let mut words = runner.split_whitespace();
-    let mut command = Command::new(words.next().expect("a runner has a name"));
-    command.args(words).arg(me);
-    command
 }
 
 /// Runs `commit` in a child and expects it to end by SIGABRT with `words` in its first line.
@@ -31,7 +23,7 @@ pub fn is_named(test: &str, words: &[&str], commit: impl FnOnce()) {
         return;
     }
     let child =
-        me().args(["--exact", test, "--nocapture"]).env(FAULT, test).output().expect("a child starts");
+        again().args(["--exact", test, "--nocapture"]).env(FAULT, test).output().expect("a child starts");
     let message = String::from_utf8_lossy(&child.stderr);
     let line = message.lines().find(|line| line.starts_with("cairn: ")).unwrap_or_default();
     assert_eq!(child.status.signal(), Some(6), "{message}");
