@@ -20,6 +20,8 @@ fn freed_twice() {
         let block = Cairn.alloc(layout(24, 8));
         Cairn.dealloc(block, layout(24, 8));
         Cairn.dealloc(block, layout(24, 8));
+        // Named at once, not when the thread ends and its bins go to their slabs.
+        std::process::exit(0);
     });
 }
 
@@ -105,4 +107,16 @@ fn a_large_block_freed_as_small() {
         Cairn.dealloc(block, layout(32, 8));
         engine::trim(0);
     });
+}
+
+#[test]
+fn freed_inside_a_large_block() {
+    is_named(
+        "freed_inside_a_large_block",
+        &["inside a large block", "64 bytes behind its begin"],
+        || unsafe {
+            let block = Cairn.alloc(layout(1 << 20, 8));
+            Cairn.dealloc(block.add(64), layout(1 << 20, 8));
+        },
+    );
 }

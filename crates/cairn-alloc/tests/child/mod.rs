@@ -1,13 +1,14 @@
-//! Faults that end the process: each is committed in a child, the same test program started with the fault's name in its environment.
+//! Faults that end the process: each is committed in a child, the same test program started with the fault's number in its environment.
 
 use std::alloc::Layout;
+use std::ops::Range;
 use std::os::unix::process::ExitStatusExt;
 
 mod again;
 
 use again::again;
 
-/// In whose environment stands what it shall commit.
+/// In the child's environment: which of the faults it shall commit.
 const FAULT: &str = "CAIRN_TEST_FAULT";
 
 /// A layout that there is.
@@ -18,16 +19,26 @@ pub fn layout(size: usize, align: usize) -> Layout {
 /// Runs `commit` in a child and expects it to end by SIGABRT with `words` in its first line.
 #[track_caller]
 pub fn is_named(test: &str, words: &[&str], commit: impl FnOnce()) {
-    if std::env::var_os(FAULT).is_some() {
-        commit();
-        return;
+    each_is_named(test, 0..1, words, |_| commit());
+}
+
+/// The same for each of the numbers, which `commit` gets; each in a child of its own.
+#[track_caller]
+pub fn each_is_named(test: &str, numbers: Range<usize>, words: &[&str], commit: impl FnOnce(usize)) {
+    if let Ok(number) = std::env::var(FAULT) {
+        return commit(number.parse().unwrap());
     }
-    let child =
-        again().args(["--exact", test, "--nocapture"]).env(FAULT, test).output().expect("a child starts");
-    let message = String::from_utf8_lossy(&child.stderr);
-    let line = message.lines().find(|line| line.starts_with("cairn: ")).unwrap_or_default();
-    assert_eq!(child.status.signal(), Some(6), "{message}");
-    for word in words {
-        assert!(line.contains(word), "no {word:?} in {message:?}");
+    for number in numbers {
+        let child = again()
+            .args(["--exact", test, "--nocapture"])
+            .env(FAULT, number.to_string())
+            .output()
+            .expect("a child starts");
+        let message = String::from_utf8_lossy(&child.stderr);
+        let line = message.lines().find(|line| line.starts_with("cairn: ")).unwrap_or_default();
+        assert_eq!(child.status.signal(), Some(6), "{number}: {message}");
+        for word in words {
+            assert!(line.contains(word), "{number}: no {word:?} in {message:?}");
+        }
     }
 }
