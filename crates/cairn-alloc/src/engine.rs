@@ -215,8 +215,8 @@ unsafe fn free_judged(class: usize, block: *mut u8) {
         thread::rest::look_at_clock(true);
         return;
     }
-    // SAFETY: a small block, live as far as the judge can tell; so it has no mark.
-    unsafe { mark::set(block, class) };
+    // SAFETY: a small block, live as far as the judge can tell, and the program has given it up.
+    unsafe { mark::put(block, class) };
     thread::free(class, block);
 }
 

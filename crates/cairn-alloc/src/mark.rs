@@ -9,8 +9,9 @@
 //! chance of 1 in 2^60, and a copy of a free block's bytes elsewhere is no mark.
 //!
 //! The word is the block's *second* one (of blocks of 8 bytes, which only Rust programs have, the first). A program writes the
-//! first one last: it counts references there, in four bytes or one. A load of eight bytes that have just been stored in two pieces
-//! waits until both are in the cache: with the mark in the first word an immediate pair took twice as long.
+//! first one last: it counts references there, in four bytes or one. A load of bytes that have just been stored in smaller pieces
+//! waits until all are in the cache: with the mark in the first word an immediate pair took twice as long. For the same reason the
+//! fast path looks at half of the word only; where that is right, the slow path looks at the whole.
 //!
 //! Invariant: a small block that is free, wherever it waits (bin, shelf, batch, slab), has its mark, unless
 //! - the program wrote to it after it was freed: then a second free is found when the bin is flushed, by the slab's bitmap;
@@ -43,7 +44,11 @@ fn of(block: *mut u8, class: usize) -> usize {
     if block_size(class) == size_of::<u64>() { !mark } else { mark }
 }
 
-/// Marks a small block as free; false, and nothing done, if it has the mark already: it is freed twice.
+/// Marks a small block as free; false, and nothing done, if it seems to have the mark already: who is told so asks [`is_set`], and if that
+/// says no, uses [`put`].
+///
+/// Only half of the word is looked at, so one block in 2^32 only seems so. Programs write four bytes at a time, and a load of four
+/// bytes gets them from the store right away, where one of eight would wait for the cache.
 ///
 /// # Safety
 /// The address begins a block of a slab of `class`, or the caller says so by [`GlobalAlloc`](core::alloc::GlobalAlloc)'s contract.
@@ -55,13 +60,15 @@ pub unsafe fn set(block: *mut u8, class: usize) -> bool {
     let word = word(block, class);
     // SAFETY: a slab's memory can be read and written; the word lies in the block and is aligned as blocks are, to 8.
     unsafe {
-        if *word == of(block, class) {
+        if *word.cast::<u32>() == of(block, class) as u32 {
             return false;
         }
         *word = of(block, class);
     }
     true
 }
+
+const _: () = assert!(cfg!(target_endian = "little"), "the first half of a word is the lower one");
 
 /// Marks a small block of which nothing else is known: it is free, and may have lost its mark with its page. Only written: to read
 /// a page that went back would bring a page of zeroes first, and then another fault.
@@ -105,4 +112,27 @@ pub fn secret() -> usize {
     // not tell them.
     let mixed = (first ^ second.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15u64 as usize);
     mixed ^ (mixed >> (usize::BITS / 2)) | 1 << (usize::BITS - 2) | 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_mark_seems_to_be_one_and_is_none() {
+        let class = crate::class::of_size(48);
+        let mut memory = [0usize; 6];
+        let block: *mut u8 = memory.as_mut_ptr().cast();
+        // SAFETY: memory of this test, as large as a block.
+        unsafe {
+            assert!(set(block, class) && is_set(block, class));
+            assert!(!set(block, class), "it has it already");
+            *word(block, class) ^= 1 << 40;
+            assert!(!set(block, class) && !is_set(block, class), "the other half differs");
+            put(block, class);
+            assert!(is_set(block, class));
+            clear(block, class);
+            assert!(!is_set(block, class) && set(block, class));
+        }
+    }
 }

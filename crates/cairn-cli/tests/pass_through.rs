@@ -9,7 +9,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 
 use common::{MODES, cairn, clean, compile, executable, output, scratch, stdout, text};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigHandler, SigSet, Signal};
 
 /// What the kernel says about the signals of a process.
 const SIGNALS: [&str; 3] = ["grep", "^Sig[IB]", "/proc/self/status"];
@@ -30,7 +30,15 @@ fn a_signal_that_ends_the_program_ends_cairn() {
     for mode in MODES {
         for signal in [Signal::SIGTERM, Signal::SIGKILL, Signal::SIGINT, Signal::SIGPIPE, Signal::SIGSEGV] {
             let script = format!("ulimit -c 0; kill -{} $$", signal as i32);
-            let result = output(cairn().args(mode).args(["sh", "-c", &script]));
+            // Who runs the tests in the background may have them ignore SIGINT, and a shell leaves that as it is.
+            let mut command = cairn();
+            // SAFETY: between fork and exec this is one system call.
+            unsafe {
+                command.pre_exec(|| {
+                    nix::sys::signal::signal(Signal::SIGINT, SigHandler::SigDfl).map(drop).map_err(Into::into)
+                })
+            };
+            let result = output(command.args(mode).args(["sh", "-c", &script]));
             assert_eq!(result.status.signal(), Some(signal as i32), "{mode:?} {signal}");
         }
     }
