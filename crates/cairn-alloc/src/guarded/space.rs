@@ -190,8 +190,12 @@ unsafe fn mark(at: *mut u8, bytes: usize) -> bool {
         if guard == Guard::Pages {
             return true;
         }
-        os::remove_guard(at, bytes, guard);
-        os::decommit(at, bytes);
+        if os::remove_guard(at, bytes, guard) {
+            os::decommit(at, bytes);
+        } else {
+            // Closed as well, and nothing may look at them any more.
+            os::drop_pages(at, bytes);
+        }
     }
     false
 }

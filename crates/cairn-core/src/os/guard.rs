@@ -113,7 +113,8 @@ pub unsafe fn forbid(at: *mut u8, bytes: usize) -> bool {
 /// same in two steps). False if the kernel refuses all that.
 ///
 /// # Safety
-/// The range is page-aligned, lies in a reservation of the caller, and holds nothing that anybody needs.
+/// The range is page-aligned, accessible (the second way may look at it, see [`purge`]), lies in a reservation of the caller, and
+/// holds nothing that anybody needs.
 pub unsafe fn decommit(at: *mut u8, bytes: usize) -> bool {
     let _errno = KeepErrno::new();
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
