@@ -6,7 +6,7 @@ use core::alloc::Layout;
 
 use crate::bin::Bin;
 use crate::class::{self, SMALL_MAX, SOME_AT_16, block_size};
-use crate::fault::Call;
+use crate::fault::{self, Call};
 use crate::inside::Inside;
 use crate::mode::{self, Mode};
 use crate::modes::{Door, Request};
@@ -196,9 +196,20 @@ pub unsafe fn free_sized_slow(block: *mut u8, size: usize, align: usize) {
     if block.is_null() {
         return;
     }
+    // As `operator new` and memalign do with an alignment that is no power of two.
+    let layout = align.max(1).checked_next_power_of_two();
+    let layout = layout.and_then(|align| Layout::from_size_align(size, align).ok());
     // SAFETY: the caller's contract.
-    if unsafe { modes::free(block, Layout::from_size_align(size, align).ok()) } {
-        return;
+    unsafe {
+        if layout.is_none()
+            && let Some(real) = modes::usable_size(block)
+        {
+            // No block has such a layout.
+            fault::wrong_size(block.addr(), real, size, align);
+        }
+        if modes::free(block, layout) {
+            return;
+        }
     }
     let _inside = Inside::enter();
     let class = judge::class_of_live(block, Call::Free);

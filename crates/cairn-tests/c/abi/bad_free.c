@@ -160,10 +160,18 @@ int main(int argc, char **argv) {
         CHECK(malloc_usable_size(at) == 0, "it has a size");
     } else if (is(how, "sized-200")) {
         free_sized(at, 200);
-    } else if (is(how, "sized-33")) {
+    } else if (is(how, "sized-32")) {
         free_sized(at, 32);
     } else if (is(how, "sized-huge")) {
         free_sized(at, HUGE);
+    } else if (is(how, "sized-all")) {
+        free_sized(at, SIZE_MAX);
+    } else if (is(how, "aligned-sized-all-40")) {
+        free_aligned_sized(at, SIZE_MAX, 40);
+    } else if (is(how, "aligned-sized-3000-192")) {
+        free_aligned_sized(at, 3000, 192);
+    } else if (is(how, "aligned-sized-3-100")) {
+        free_aligned_sized(at, 3, 100);
     } else if (is(how, "aligned-sized-64-100")) {
         free_aligned_sized(at, 64, 100);
     } else if (is(how, "aligned-sized-65536-192")) {

@@ -125,9 +125,11 @@ fn addresses_that_were_never_allocated() {
 fn a_size_that_is_not_the_block_s() {
     let words = ["wrong size", "block of 48 bytes"];
     is_reported("sized-200", "live", &[words[0], words[1], "200"]);
-    is_reported("sized-33", "live", &[words[0], words[1], "32"]);
+    is_reported("sized-32", "live", &[words[0], words[1], "32"]);
     is_reported("sized-huge", "live", &words);
     is_reported("sized-200", "live-large", &["wrong size", "1048576 bytes"]);
+    is_reported("sized-all", "live", &words);
+    is_reported("sized-all", "live-large", &["wrong size", "1048576 bytes"]);
     is_reported("delete-200", "live", &words);
     is_reported("delete-24", "live", &words);
     is_reported("delete-200", "freed", &["double free"]);
@@ -139,4 +141,8 @@ fn an_alignment_that_is_not_the_block_s() {
     is_reported("aligned-sized-64-100", "live-aligned", &["wrong size", "block of 192 bytes"]);
     is_reported("aligned-sized-65536-192", "live-aligned", &["alignment", "65536"]);
     is_reported("delete-aligned-4096-40", "live", &["alignment", "4096"]);
+    // More than any address can have, and no power of two: rounded up.
+    is_reported("aligned-sized-all-40", "live", &["alignment"]);
+    is_reported("aligned-sized-3000-192", "live", &["alignment", "3000"]);
+    is_reported("aligned-sized-3-100", "live", &["wrong size", "block of 48 bytes"]);
 }
