@@ -72,6 +72,12 @@ pub fn begin() {
 }
 
 fn take_signal(number: c_int) -> bool {
+    /// By which a program that has failed ends: a handler that returns would have it fail again, for ever.
+    const LAST: [c_int; 7] =
+        [libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGBUS, libc::SIGFPE, libc::SIGSEGV, libc::SIGSYS];
+    if LAST.contains(&number) {
+        return false;
+    }
     // SAFETY: zeroes are a valid action; the handler may be called at any instruction: it wakes a thread and no more.
     unsafe {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();

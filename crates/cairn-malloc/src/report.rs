@@ -47,11 +47,17 @@ pub fn at_exit(wish: &[u8], parent: c_int) {
     DESCRIPTOR.store(copy_of_stderr(), Relaxed);
 }
 
-/// A copy, because well-behaved programs close stderr in an exit handler; above the numbers that shells use.
+/// A copy, because well-behaved programs close stderr in an exit handler; above the numbers that shells use. -1 if there is no stderr:
+/// the next file that the program opens will have its number, and no report shall be written into that.
 pub fn copy_of_stderr() -> c_int {
-    // SAFETY: fcntl makes a new descriptor and touches no other.
-    let copy = unsafe { libc::fcntl(libc::STDERR_FILENO, libc::F_DUPFD_CLOEXEC, 100) };
-    if copy < 0 { libc::STDERR_FILENO } else { copy }
+    // SAFETY: fcntl makes a new descriptor and touches no other; errno is this thread's.
+    unsafe {
+        match libc::fcntl(libc::STDERR_FILENO, libc::F_DUPFD_CLOEXEC, 100) {
+            copy @ 0.. => copy,
+            _ if *libc::__errno_location() == libc::EBADF => -1,
+            _ => libc::STDERR_FILENO,
+        }
+    }
 }
 
 /// A copy of the path that stays valid when the working directory changes; null, after a warning, if that

@@ -1,7 +1,9 @@
 //! Claim: malloc_info writes well-formed XML and malloc_stats speaks on standard error; both tell of the 70 MB that
-//! the program holds.
+//! the program holds. What is told unasked goes to stderr or nowhere, and keeps no program from ending.
 
-use cairn_tests::cprogram;
+use cairn_tests::{command, compile, cprogram, scratch};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::time::Duration;
 
 /// Bytes that `c/abi/malloc_info.c` allocates and keeps.
 const ASKED: f64 = 70e6;
@@ -30,4 +32,36 @@ fn malloc_info_is_xml_and_true() {
 fn malloc_stats_is_true() {
     let Some(finished) = cprogram::passes("abi/malloc_info.c", &[]) else { return };
     assert!(tells_live_bytes(&finished.err()), "no number between 70 and 84 million in\n{}", finished.err());
+}
+
+#[test]
+fn a_file_that_took_the_place_of_stderr_gets_no_report() {
+    let Some(program) = compile::program("abi/no_stderr.c", &[]) else { return };
+    let folder = scratch::Scratch::new("no-stderr");
+    for (name, value) in [("CAIRN_STATS", "1"), ("CAIRN_AUDIT_MS", "1"), ("CAIRN_AUDIT_SIGNAL", "USR2")] {
+        let file = folder.path().join(name);
+        let mut command = cprogram::preloaded(&program, &[file.to_str().expect("a path of text")]);
+        command.env(name, value);
+        // SAFETY: between fork and exec this is one system call.
+        unsafe {
+            command.pre_exec(|| match libc::close(libc::STDERR_FILENO) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            })
+        };
+        command::run(&mut command, Duration::from_secs(20)).expect_success();
+        assert_eq!(std::fs::read(&file).expect("the program made it"), b"mine", "{name}");
+    }
+}
+
+/// A handler of SIGSEGV that returns would let the instruction fail again, for ever.
+#[test]
+fn a_signal_that_ends_programs_asks_for_no_audit() {
+    let Some(program) = compile::program("abi/null_read.c", &[]) else { return };
+    let mut command = cprogram::preloaded(&program, &[]);
+    let finished = command::run(command.env("CAIRN_AUDIT_SIGNAL", "11"), Duration::from_secs(30));
+    assert_eq!(finished.status.signal(), Some(libc::SIGSEGV), "{}", finished.status);
+    let words =
+        "cairn: CAIRN_AUDIT_SIGNAL: signal 11 can't be handled; the heap is not audited by a signal\n";
+    assert_eq!(finished.err(), words);
 }
