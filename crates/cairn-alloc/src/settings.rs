@@ -157,7 +157,7 @@ pub static GUARD_QUARANTINE: Setting = Setting::new(
     256 << 10,
     0,
     16 << 20,
-    "freed blocks that debug mode keeps, so that a use is found (some 350 bytes of records each)",
+    "freed blocks that debug mode keeps, so that a use is found (some 320 bytes of records each)",
 );
 
 /// One block in so many is guarded in sampled mode.

@@ -3,7 +3,7 @@
 use cairn_core::os;
 
 use crate::audit::{Audit, Found, Violation, must, must_be};
-use crate::class::GRANULE;
+use crate::class::{Code, GRANULE};
 use crate::descriptor::Descriptor;
 
 use super::{FIRST, Region, regions};
@@ -55,7 +55,7 @@ impl Region {
     fn lies_in_its_space(&self) -> bool {
         let (begin, end) = self.space.range();
         let granules = self.granules();
-        let map_end = begin + granules + granules / 8;
+        let map_end = begin + granules * size_of::<Code>() + granules / 8;
         let below =
             self.base().checked_sub((granules * size_of::<Descriptor>()).max(self.descriptor_bytes()));
         let top = self.base().checked_add(self.committed() * GRANULE + os::page_size());
