@@ -104,9 +104,8 @@ pub fn lock() -> &'static Lock {
 /// A guarded block, or None if a limit is reached.
 pub fn allocate(request: Request) -> Option<*mut u8> {
     let block = pool::allocate(request, &Trace::here());
-    // (A size that no machine has isn't worth a word: the default engine will refuse it.)
-    if block.is_none() && request.size <= os::physical_memory() {
-        tell_of_limit();
+    if block.is_none() {
+        tell_of_limit(request.size);
     }
     block
 }
@@ -120,11 +119,12 @@ pub fn allocate_sampled(request: Request) -> Option<*mut u8> {
     pool::allocate(request, &Trace::here())
 }
 
-/// Says once that not all blocks are guarded any more.
+/// Says once that not all blocks are guarded any more. A size that no machine has isn't worth a word: the default engine will refuse it.
 #[cold]
-fn tell_of_limit() {
+fn tell_of_limit(size: usize) {
     static TOLD: AtomicBool = AtomicBool::new(false);
-    if !TOLD.swap(true, Relaxed) {
+    // First, since from the limit on every block comes this way, and the size of memory is a system call.
+    if !TOLD.load(Relaxed) && size <= os::physical_memory() && !TOLD.swap(true, Relaxed) {
         let (blocks, bytes) = pool::totals();
         Line::new()
             .text("debug mode guards ")

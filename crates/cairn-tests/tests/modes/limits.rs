@@ -1,6 +1,6 @@
 //! What the modes may take: beyond that blocks are the default engine's, and the program works on.
 
-use cairn_tests::{command, compile, cprogram};
+use cairn_tests::{command, compile, cprogram, programs, tracer};
 use std::time::Duration;
 
 #[test]
@@ -16,6 +16,20 @@ fn beyond_the_limit_blocks_are_not_guarded_and_that_is_said_once() {
     let words = finished.err();
     assert_eq!(words.matches("can't guard the next one").count(), 1, "{words}");
     assert_eq!(words.lines().count(), 1, "{words}");
+}
+
+/// How large memory is has to be asked once, not for each block beyond the limit.
+#[test]
+fn beyond_the_limit_no_block_asks_how_large_memory_is() {
+    let Some(program) = compile::program("modes/drawn.c", &[]) else { return };
+    let mut command = cprogram::preloaded(&program, &["3000"]);
+    command.env("CAIRN_MODE", "debug").env("CAIRN_GUARD_MIB", "4");
+    let Some(traced) = tracer::trace(&mut command) else {
+        return programs::skip("this machine forbids ptrace");
+    };
+    assert_eq!(traced.status, 0);
+    let asked = traced.calls.iter().filter(|call| **call == libc::SYS_sysinfo as u64).count();
+    assert!((1..10).contains(&asked), "{asked} times");
 }
 
 /// The records and the quarantine are bounded: a program that frees what it takes stays small.
