@@ -43,7 +43,7 @@ fn state(pid: Pid) -> String {
 fn until(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(10), "waited in vain until {what}");
+        assert!(start.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -119,7 +119,7 @@ impl Terminal {
     fn expect(&mut self, what: &str) {
         let mut new = String::new();
         while !new.ends_with(what) {
-            match self.seen.recv_timeout(Duration::from_secs(10)) {
+            match self.seen.recv_timeout(Duration::from_secs(60)) {
                 Ok(byte) => new.push(byte as char),
                 Err(_) => panic!("the terminal did not show {what:?} after {:?} but {new:?}", self.text),
             }

@@ -20,7 +20,9 @@
 //! - What the heap recognises as a fault of the program ends the process, with one line that names the function that was
 //!   called. The lock is free by then: a handler of SIGABRT may use the heap.
 //! - No name of the C library's allocator is called, so a driver may interpose it.
-#![no_std]
+// A debug build unwinds (see the profiles in Cargo.toml), which only `std` can; nothing here calls it. What is shipped and tested
+// aborts, and is without.
+#![cfg_attr(panic = "abort", no_std)]
 #![no_builtins]
 
 mod brk;
@@ -38,6 +40,7 @@ mod team;
 type Policy = cairn_heap::Segregated;
 
 /// A panic in the heap is a bug of ours. The message names no place: a debugger on the core shows it.
+#[cfg(panic = "abort")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {
     cairn_core::fault::Line::new()

@@ -22,7 +22,9 @@
 //!   `calloc`, which would then call itself. `no_builtins` takes that knowledge away.
 //! - Success keeps errno, and so does free; failure sets ENOMEM where the standard of the function says so.
 //! - Nothing unwinds, in either direction, through a Rust frame: see `cxx`.
-#![no_std]
+// A debug build unwinds (see the profiles in Cargo.toml), which only `std` can; nothing here calls it. What is shipped and tested
+// aborts, and is without.
+#![cfg_attr(panic = "abort", no_std)]
 #![no_builtins]
 
 mod aligned;
@@ -37,6 +39,7 @@ mod text;
 
 /// A panic in the allocator is a bug of ours. The message names no place: the text of places is larger than
 /// the rest of this library's constants, and a debugger on the core shows it.
+#[cfg(panic = "abort")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {
     cairn_core::fault::Line::new()

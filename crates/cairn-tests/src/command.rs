@@ -8,6 +8,10 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+/// A limit tells a hang from a program at work, so it is given for a quiet machine, amply, and stretched by this: the machine
+/// may be twice as slow, its cores may have three jobs each, and then a test that fails by its limit tells nothing.
+pub const PATIENCE: u32 = 4;
+
 /// What a command did.
 #[derive(Debug)]
 pub struct Finished {
@@ -63,13 +67,13 @@ fn tail(text: &str) -> &str {
 /// Runs a command in a process group of its own.
 ///
 /// # Panics
-/// If it can't be started, or has not ended within `limit`: then its whole group is killed.
+/// If it can't be started, or has not ended within `limit` times [`PATIENCE`]: then its whole group is killed.
 #[track_caller]
 pub fn run(command: &mut Command, limit: Duration) -> Finished {
-    try_run(command, limit).unwrap_or_else(|words| panic!("{words}"))
+    try_run(command, limit * PATIENCE).unwrap_or_else(|words| panic!("{words}"))
 }
 
-/// Like [`run`]; what was said by a command that did not end in time is the error.
+/// Like [`run`], with a limit that is kept as it is; what was said by a command that did not end in time is the error.
 ///
 /// # Panics
 /// If it can't be started.

@@ -1,6 +1,7 @@
 //! Follows a process from system call to system call (ptrace), so that no tracing program need be installed: counts what it
 //! asks of the kernel, and refuses what it is told to refuse.
 
+use crate::command::PATIENCE;
 use std::collections::HashMap;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -42,7 +43,7 @@ pub fn trace(command: &mut Command) -> Option<Traced> {
     trace_with(command, LIMIT, &mut |_| None)
 }
 
-/// The same, and `judge` sees each call before it is made: if it names an error, the call is not made and fails with that.
+/// The same within `limit` times [`PATIENCE`], and `judge` sees each call before it is made: if it names an error, the call is not made and fails with that.
 /// (Refusing works on x86-64 only; elsewhere the call is made.)
 pub fn trace_with(
     command: &mut Command,
@@ -74,7 +75,7 @@ pub fn trace_with(
     unsafe { libc::ptrace(libc::PTRACE_SETOPTIONS, child, 0, options) };
     let (end, ended) = mpsc::channel::<()>();
     let watch = std::thread::spawn(move || {
-        let hung = ended.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout);
+        let hung = ended.recv_timeout(limit * PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout);
         if hung {
             // SAFETY: kill takes no pointers. The child is not waited for to its end before `end` is dropped, but for a moment.
             unsafe { libc::kill(child, libc::SIGKILL) };

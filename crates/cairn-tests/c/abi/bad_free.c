@@ -130,7 +130,7 @@ static char *address(const char *what) {
 int main(int argc, char **argv) {
     CHECK(argc > 2, "usage: bad_free HOW ADDRESS [handler]");
     if (is(argv[argc - 1], "handler")) signal(SIGABRT, on_abort);
-    alarm(20);
+    alarm(120);
     for (int i = 0; i < OTHERS; i++) others[i] = malloc(40);
     free_others(0, OTHERS / 2);
     char on_stack[64];

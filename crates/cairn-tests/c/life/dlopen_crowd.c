@@ -48,7 +48,7 @@ static void *churn(void *seed) {
         pid_t child = fork();
         CHECK(child >= 0, "fork: %d", errno);
         if (child == 0) {
-            alarm(20);
+            alarm(120);
             drop_table();
             _exit(malloc(1000) == NULL);
         }

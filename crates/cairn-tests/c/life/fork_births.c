@@ -65,7 +65,7 @@ static void *give_birth(void *seed) {
 }
 
 static void child_life(int number) {
-    alarm(10);
+    alarm(120);
     for (int i = number % 4; i < SHELF; i += 4) drop(atomic_exchange(&shelf[i], NULL));
     void *blocks[100];
     for (int i = 0; i < 100; i++) {
@@ -106,7 +106,7 @@ int main(int argc, char **argv) {
         last = status;
         if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) hung++;
         else crashed++;
-        if (hung == 2) break; /* each costs its ten seconds */
+        if (hung == 2) break; /* each costs its two minutes */
     }
     atomic_store(&stop, 1);
     for (int i = 0; i < MAKERS; i++) pthread_join(makers[i], NULL);

@@ -79,7 +79,7 @@ int main(int argc, char **argv) {
             break;
         }
         first = 0;
-        alarm(60);
+        alarm(300);
         drop_held();
         if (generation % 10 == 9 || generation == 0) {
             AUDIT("of a generation");

@@ -42,7 +42,7 @@ int main(int argc, char **argv) {
         pid_t child = fork();
         CHECK(child >= 0, "fork: %d", errno);
         if (child == 0) {
-            alarm(20);
+            alarm(120);
             drop_table();
             _exit(0);
         }

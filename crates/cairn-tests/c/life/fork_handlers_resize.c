@@ -90,7 +90,7 @@ int main(int argc, char **argv) {
         pid_t child = fork();
         CHECK(child >= 0, "fork: %d", errno);
         if (child == 0) {
-            alarm(20);
+            alarm(120);
             work();
             drop_table();
             expect_whole_heap();

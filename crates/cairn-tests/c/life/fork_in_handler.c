@@ -25,7 +25,7 @@ static void on_signal(int unused) {
     pid_t child = fork();
     CHECK(child >= 0, "fork: %d", errno);
     if (child == 0) {
-        alarm(20);
+        alarm(120);
         if (!alone || number % 4) _exit(0);
         child_steps = 1;
         errno = kept;

@@ -50,7 +50,7 @@ static _Noreturn void child_end(struct own *own, int ticket, int depth) {
 }
 
 static void child_life(struct own *own, int ticket, int depth) {
-    alarm(60);
+    alarm(300);
     if (ticket % 64 == 0) AUDIT("at a child's start");
     for (int i = 0; i < 16; i++) drop(atomic_exchange(&table[next_random(&own->state) % TABLE], NULL));
     for (int i = ticket % 2; i < OWN; i += 2) {

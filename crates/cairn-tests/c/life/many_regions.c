@@ -116,7 +116,7 @@ static unsigned char *hidden(void *at) {
 }
 
 int main(int argc, char **argv) {
-    alarm(100);
+    alarm(400);
     while (known < WANTED || blocks[count - 1].region < WANTED - 1) {
         CHECK(count + 7 < MOST, "%u regions with %zu blocks", known, count);
         for (int i = 0; i < 7; i++) add(sizes[i]);

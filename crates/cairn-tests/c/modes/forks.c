@@ -29,7 +29,7 @@ static void *one_block(void *unused) {
 }
 
 static void child_life(int depth) {
-    alarm(30);
+    alarm(120);
     for (int i = depth; i < SHARED; i += 2) {
         CHECK(shared[i][i] == (char)i, "a block of the parent changed");
         free(shared[i]);

@@ -92,7 +92,7 @@ int main(int argc, char **argv) {
         pid_t child = fork();
         CHECK(child >= 0, "fork: %d", errno);
         if (child == 0) {
-            alarm(60);
+            alarm(300);
             expect_whole_heap();
             for (int i = 0; i < 2000; i++) once(&state);
             expect_whole_heap();

@@ -4,5 +4,5 @@ use cairn_tests::cprogram::{Counts, passes_in_every_mode};
 
 #[test]
 fn every_end_while_threads_allocate() {
-    passes_in_every_mode("life/endings.c", &["N"], Counts { full: 500, usual: 5, brief: 2 });
+    passes_in_every_mode("life/endings.c", &["N"], Counts { full: 500, usual: 3, brief: 1 });
 }

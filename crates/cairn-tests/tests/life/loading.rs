@@ -48,7 +48,7 @@ fn a_crowd_loads_and_unloads_plugins() {
     let [Some(one), Some(two), Some(three)] = plugins.each_ref().map(|path| path.as_ref()?.to_str()) else {
         return;
     };
-    let counts = Counts { full: 1000, usual: 20, brief: 5 };
+    let counts = Counts { full: 1000, usual: 10, brief: 4 };
     passes_in_every_mode("life/dlopen_crowd.c", &["N", one, two, three], counts);
 }
 

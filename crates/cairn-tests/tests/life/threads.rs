@@ -25,11 +25,11 @@ fn a_relay_of_many_threads() {
 
 #[test]
 fn born_in_the_last_round_of_destructors() {
-    let counts = Counts { full: 20_000, usual: 2000, brief: 500 };
+    let counts = Counts { full: 20_000, usual: 1000, brief: 250 };
     passes_in_every_mode("life/thread_last_round.c", &["N"], counts);
 }
 
 #[test]
 fn cancelled_threads() {
-    passes_in_every_mode("life/cancel.c", &["N"], Counts { full: 5000, usual: 200, brief: 50 });
+    passes_in_every_mode("life/cancel.c", &["N"], Counts { full: 5000, usual: 100, brief: 25 });
 }
