@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{cairn, clean, compile, scratch};
 use nix::pty::openpty;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill};
 use nix::unistd::Pid;
 
 /// A script that says when it is ready, then waits for a signal.
@@ -18,11 +18,16 @@ const WAITING: &str = "echo ready; n=0; while [ $n -lt 300 ]; do sleep 0.05; n=$
 
 /// Runs a script under `--stats` and waits for its first line.
 fn start(script: &str) -> (Child, BufReader<std::process::ChildStdout>) {
-    let mut child = cairn()
-        .args(["run", "--stats-file", "/dev/null", "sh", "-c", script])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("cairn starts");
+    let mut command = cairn();
+    command.args(["run", "--stats-file", "/dev/null", "sh", "-c", script]).stdout(Stdio::piped());
+    // Who runs the tests in the background may have them ignore SIGINT, which a shell then can't catch.
+    // SAFETY: between fork and exec this is one system call.
+    unsafe {
+        command.pre_exec(|| {
+            nix::sys::signal::signal(Signal::SIGINT, SigHandler::SigDfl).map(drop).map_err(Into::into)
+        })
+    };
+    let mut child = command.spawn().expect("cairn starts");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
     let mut first = String::new();
     lines.read_line(&mut first).expect("the script writes");
