@@ -25,8 +25,7 @@ fn a_storm_of_forks_from_sixteen_threads() {
 #[test]
 fn a_chain_of_forks_loses_no_more_than_the_program_itself() {
     // Small blocks, whose batches are long, and large ones, of which a few make a batch. Of sixteen threads each may hold one
-    // block that it has just made or is about to free, and on a loaded machine nearly all do: they lose their core where a block's
-    // first page is made. For the large ones the bound is sixteen blocks of their largest class, 4,096 bytes.
+    // block that it has just made or is about to free: of the large ones sixteen blocks of their largest class, 4,096 bytes.
     for (size, lost) in [("100", "8000"), ("4000", "65536")] {
         let args = ["N", "16", size, lost];
         passes_in_every_mode("life/fork_generations.c", &args, Counts { full: 1000, usual: 50, brief: 30 });
