@@ -25,6 +25,9 @@ use crate::region::{self, Place};
 /// From this many bytes on, moving page-table entries is cheaper than copying into fresh pages: some 2 µs a call against
 /// 0.3 µs and more a page.
 const MOVE_MIN: usize = 128 * 1024;
+/// Up to this many bytes a block is copied all the same if there is room that has pages: a page costs less to copy than to fault
+/// in, and a move needs new ones for what was added, and for whoever gets the place that it leaves without any.
+const COPY_MAX: usize = 1 << 20;
 /// Each move leaves a mapping of its own behind, which the kernel often can't join with its neighbours, and a process may
 /// have 65,530. So after this many moves only blocks [`MOVE_STEP`] times larger are moved, after [`MOVE_STEP`] times
 /// as many moves only blocks that are larger by that again, and so on: some thousand mappings in all (three for each eight moves were seen).
@@ -356,7 +359,9 @@ fn is_one_mapping(block: Block) -> bool {
 /// Moves the block to a larger span; null if memory is short.
 fn relocate(block: Block, bytes: usize) -> *mut u8 {
     let old = block.bytes();
+    let copies = old <= COPY_MAX && pages::has_dirty(bytes.div_ceil(GRANULE));
     if old >= move_min()
+        && !copies
         && let Some(new) = move_mapping(block, bytes)
     {
         return new.address();

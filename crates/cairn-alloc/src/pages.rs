@@ -209,6 +209,11 @@ pub fn bury() {
     locked(State::recover_chunk);
 }
 
+/// Whether a free span of `granules` has pages, or some.
+pub fn has_dirty(granules: usize) -> bool {
+    locked(|state| state.has_dirty(granules))
+}
+
 /// Whether huge pages are worth a try now.
 pub fn wants_huge() -> bool {
     locked(|state| state.wants_huge())

@@ -5,12 +5,12 @@
 //! where the kernel has a huge page at hand, and several times as much where it has to make one, or where a
 //! hypervisor has to find its memory first (docs/decisions/huge-pages.md has the figures). Which of the two
 //! holds changes with the hour, so it is measured: each filling is timed, and after a slow one the heap first has to grow by a
-//! pause, which doubles with each further slow one. Growth in a slow hour so costs about a tenth more, in a quick one a half less.
+//! pause, which doubles with each further slow one. Growth in a slow hour so costs a tenth to a sixth more, in a quick one a half less.
 //!
 //! A large block (large.rs) has its first huge page timed in the same way, and one that grows half of what was added; after a
 //! streak of quick ones the kernel may give it huge pages for the rest, as it is touched.
 //!
-//! Memory: at most one chunk at a time is filled and not used, a sixteenth of the heap at most. All other faults but
+//! Memory: at most one chunk at a time is filled and not used, 2 MiB. All other faults but
 //! those in such large blocks bring small pages, so what is used sparsely, or given back in part, costs no more than without all this.
 
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -18,17 +18,19 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use cairn_core::os;
 
 use crate::class::GRANULE;
+use crate::mode::{self, Mode};
 use crate::region::{Place, Region};
 use crate::settings;
 
 /// Granules of a chunk.
 pub const CHUNK: usize = os::HUGE_PAGE / GRANULE;
-/// Granules in use from which on chunks are filled: 32 MiB.
-const FROM: usize = 512;
-/// A filling that takes longer, in microseconds, is no gain: 512 faults cost some 400 to 700.
-const SLOW_US: u64 = 400;
-/// Granules by which the heap grows after a slow one before the next: 64 MiB at first,
-const PAUSE_MIN: usize = 1024;
+/// Granules in use from which on chunks are filled: 4 MiB. (A program that stays smaller has nothing to win.)
+const FROM: usize = 64;
+/// A filling that takes longer, in microseconds, is no gain: 512 faults cost some 400 to 1,400. Quick ones take 100 to 600, slow ones
+/// 2,500 and more.
+const SLOW_US: u64 = 1000;
+/// Granules by which the heap grows after a slow one before the next: 16 MiB at first,
+const PAUSE_MIN: usize = 256;
 /// 4 GiB at most.
 const PAUSE_MAX: usize = 64 << 10;
 /// So many quick ones in a row, and the slow ones are forgotten.
@@ -102,9 +104,10 @@ pub enum Filled {
     Not,
 }
 
-/// Whether huge pages may be used at all.
+/// Whether huge pages may be used at all. In hardened mode they are not: its guards would split them, and its spans are not to
+/// lie side by side.
 pub fn are_on() -> bool {
-    settings::HUGE_PAGES.get() == 1 && os::huge_pages_allowed()
+    settings::HUGE_PAGES.get() == 1 && mode::current() != Mode::Hardened && os::huge_pages_allowed()
 }
 
 /// Fills a chunk that the caller owns. Without the page lock: it may take milliseconds.

@@ -248,7 +248,7 @@ impl State {
     }
 
     /// Whether a span with pages serves `granules`.
-    fn has_dirty(&self, granules: usize) -> bool {
+    pub fn has_dirty(&self, granules: usize) -> bool {
         let fits = |table: &Table, n: u32| table.0.len(n as usize) >= granules;
         region::regions().iter().any(|region| spans(region).dirty.first_where(&Table(region), fits).is_some())
     }

@@ -134,7 +134,7 @@ static void sparse(void) {
     }
 }
 
-/* Above 32 MiB the heap uses huge pages. */
+/* The heap, and a block above 16 MiB, use huge pages. */
 static void grow_large(void) {
     static struct block many[2500];
     struct block big = {0};
