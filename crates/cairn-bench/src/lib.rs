@@ -3,7 +3,7 @@
 //! ```text
 //!   prepare ──► libcairn.so, the peers, cairn-workload
 //!      ▼
-//!   compare ──► schedule: A B C A B C … one process per run
+//!   compare ──► schedule: A B C  C A B … one process per run
 //!      │           │
 //!      │           ▼
 //!      │        cairn-workload launch: a small process that starts the measured one and reports its rusage

@@ -1,8 +1,9 @@
-//! Who runs when: the allocators take turns, A B C A B C, so that a drift of the machine meets all of them.
+//! Who runs when: the allocators take turns, so that a drift of the machine meets all of them, and each turn has another order: what the
+//! process before has left behind (memory that the machine has at hand in huge pages, or not) must not always meet the same one.
 //!
 //! ```text
-//!   turn 1   A B C D        one process each; a disturbed run is repeated at once
-//!   turn 2   A B C D
+//!   turn 1   B C D E A      one process each; a disturbed run is repeated at once
+//!   turn 2   C E B D A
 //!   …
 //!   extra    A   C          only those that decide the load, while medians and minima disagree
 //! ```
@@ -91,7 +92,7 @@ pub fn run(
     };
     let mut session = Session { load, plan, expected, result };
     for turn in 1..=plan.runs {
-        for peer in &peers {
+        for peer in order(peers.len(), turn).map(|place| peers[place]) {
             if plan.is_over() {
                 return Ok(None);
             }
@@ -110,6 +111,20 @@ pub fn run(
         }
     }
     Ok(Some(session.result))
+}
+
+/// The order of so many in a turn, the first of which is number 1: from another one on each time, and by another step, so that
+/// nobody has the same one before it in the next turns.
+fn order(count: usize, turn: u32) -> impl Iterator<Item = usize> {
+    let turn = turn as usize;
+    // Those steps that come to all.
+    let steps: Vec<usize> = (1..count.max(2)).filter(|&step| common_divisor(step, count) == 1).collect();
+    let step = steps.get((turn - 1) % steps.len().max(1)).copied().unwrap_or(1);
+    (0..count).map(move |n| (turn + n * step) % count)
+}
+
+fn common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
 impl Session<'_> {
@@ -178,6 +193,25 @@ mod tests {
             Ok(measured(disturbed_s, wall_ns))
         });
         (best.unwrap().run.unwrap().report.wall_ns, made)
+    }
+
+    #[test]
+    fn each_turn_has_all_and_others_before_them() {
+        assert_eq!(order(5, 1).collect::<Vec<_>>(), [1, 2, 3, 4, 0]);
+        assert_eq!(order(5, 2).collect::<Vec<_>>(), [2, 4, 1, 3, 0]);
+        for count in 0..12 {
+            let mut pairs = std::collections::BTreeSet::new();
+            for turn in 1..=9 {
+                let places: Vec<usize> = order(count, turn).collect();
+                let mut sorted = places.clone();
+                sorted.sort_unstable();
+                assert_eq!(sorted, (0..count).collect::<Vec<_>>());
+                if count == 8 && turn <= 4 {
+                    let new = places.windows(2).filter(|pair| pairs.insert((pair[0], pair[1]))).count();
+                    assert_eq!(new, 7, "turn {turn}: somebody runs after the same one again");
+                }
+            }
+        }
     }
 
     #[test]
