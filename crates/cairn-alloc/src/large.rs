@@ -359,9 +359,8 @@ fn is_one_mapping(block: Block) -> bool {
 /// Moves the block to a larger span; null if memory is short.
 fn relocate(block: Block, bytes: usize) -> *mut u8 {
     let old = block.bytes();
-    let copies = old <= COPY_MAX && pages::has_dirty(bytes.div_ceil(GRANULE));
     if old >= move_min()
-        && !copies
+        && !(old <= COPY_MAX && pages::has_dirty(bytes.div_ceil(GRANULE)))
         && let Some(new) = move_mapping(block, bytes)
     {
         return new.address();

@@ -43,7 +43,8 @@ pub fn trace(command: &mut Command) -> Option<Traced> {
     trace_with(command, LIMIT, &mut |_| None)
 }
 
-/// The same within `limit` times [`PATIENCE`], and `judge` sees each call before it is made: if it names an error, the call is not made and fails with that.
+/// The same within `limit` times [`PATIENCE`], and `judge` sees each call before it is made: if it names an error, the call is
+/// not made and fails with that.
 /// (Refusing works on x86-64 only; elsewhere the call is made.)
 pub fn trace_with(
     command: &mut Command,

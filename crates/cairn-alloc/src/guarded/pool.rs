@@ -8,7 +8,8 @@
 //! Debug and sampled mode use the same pool and differ in [`Limits`].
 //!
 //! Invariants: a record's number is its place in the table, from 1 on; `owners` tells for each page which record's run it
-//! belongs to, the guard behind it included, or 0. A run whose state is not `Live` is closed. All is changed under the lock, which is a leaf:
+//! belongs to, the guard behind it included, or 0. A run whose state is not `Live` is closed, or the kernel
+//! refused that, and it is never used again. All is changed under the lock, which is a leaf:
 //! nothing of the engine is called under it.
 
 use core::alloc::Layout;

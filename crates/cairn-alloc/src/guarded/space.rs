@@ -171,9 +171,10 @@ impl Space {
             // SAFETY: the block was freed.
             Way::Marks => unsafe { mark(at, bytes) },
             Way::Protection => {
-                self.protected -= 1;
-                // SAFETY: as above.
-                unsafe { os::decommit(at, bytes) }
+                // SAFETY: as above; protection left the pages accessible.
+                let closed = unsafe { os::decommit(at, bytes) };
+                self.protected -= usize::from(closed);
+                closed
             }
         }
     }

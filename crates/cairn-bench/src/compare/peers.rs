@@ -69,7 +69,7 @@ pub struct Peer {
 pub struct Found {
     /// The program `cairn-workload`.
     pub workload: PathBuf,
-    /// Those that are there, in the order in which they take turns.
+    /// Those that are there, in the order of the tables.
     pub peers: Vec<Peer>,
     /// One sentence for each that is not.
     pub missing: Vec<String>,

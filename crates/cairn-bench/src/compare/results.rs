@@ -26,7 +26,7 @@ pub struct Results {
     pub runs: u32,
     /// The factor on all operation counts.
     pub scale: f64,
-    /// The allocators, in the order of their turns.
+    /// The allocators, in the order of the tables.
     pub peers: Vec<Peer>,
     /// Allocators and programs that were not there, one sentence each.
     pub left_out: Vec<String>,
@@ -176,7 +176,7 @@ impl Results {
         self.loads.iter().find(|load| load.name == name)
     }
 
-    /// The names of the allocators, in the order of their turns.
+    /// The names of the allocators, in the order of the tables.
     pub fn allocators(&self) -> Vec<&str> {
         self.peers.iter().map(|peer| peer.name.as_str()).collect()
     }

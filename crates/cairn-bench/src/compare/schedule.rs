@@ -117,9 +117,9 @@ pub fn run(
 /// nobody has the same one before it in the next turns.
 fn order(count: usize, turn: u32) -> impl Iterator<Item = usize> {
     let turn = turn as usize;
-    // Those steps that come to all.
+    // Those steps that come to all; 1 is always one.
     let steps: Vec<usize> = (1..count.max(2)).filter(|&step| common_divisor(step, count) == 1).collect();
-    let step = steps.get((turn - 1) % steps.len().max(1)).copied().unwrap_or(1);
+    let step = steps[(turn - 1) % steps.len()];
     (0..count).map(move |n| (turn + n * step) % count)
 }
 

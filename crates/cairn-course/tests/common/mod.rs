@@ -129,7 +129,10 @@ pub fn compile(dir: &TempDir, name: &str, sources: &[&str], flags: &[&str], link
     program
 }
 
-/// Runs a command to its end, which must come within two minutes.
+/// Ample: it tells a hang from a program on a slow machine.
+const LIMIT: Duration = Duration::from_secs(480);
+
+/// Runs a command to its end, which must come within [`LIMIT`].
 pub fn run(command: &mut Command) -> Output {
     for (name, _) in env::vars_os() {
         let told = name.to_string_lossy();
@@ -142,9 +145,9 @@ pub fn run(command: &mut Command) -> Output {
     let start = Instant::now();
     // All of them write less than a pipe holds, so nobody has to read meanwhile.
     while child.try_wait().expect("the child can be waited for").is_none() {
-        if start.elapsed() > Duration::from_secs(480) {
+        if start.elapsed() > LIMIT {
             let _ = child.kill();
-            panic!("{command:?} did not end within 120 s");
+            panic!("{command:?} did not end within {LIMIT:?}");
         }
         thread::sleep(Duration::from_millis(2));
     }

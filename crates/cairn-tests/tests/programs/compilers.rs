@@ -64,7 +64,7 @@ fn gxx_compiles_and_links_a_large_file() {
             "-ec",
             "g++ -std=c++17 -O1 -frandom-seed=1 -c large.cpp -o large.o; g++ large.o -o large; ./large",
         ])
-        .file("large.cpp", large_cxx(20))
+        .file("large.cpp", large_cxx(60))
         .seconds(180)
         .reaches("cc1plus")
         .reaches("as")
