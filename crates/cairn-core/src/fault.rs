@@ -59,8 +59,9 @@ impl Line {
         let _errno = crate::os::KeepErrno::new();
         self.len = self.len.min(self.bytes.len() - 1);
         self.put(b'\n');
+        // By number: in the C library's function a thread may be cancelled, and this one may hold locks.
         // SAFETY: the buffer is valid for `len` bytes.
-        unsafe { libc::write(libc::STDERR_FILENO, self.bytes.as_ptr().cast(), self.len) };
+        unsafe { libc::syscall(libc::SYS_write, libc::STDERR_FILENO, self.bytes.as_ptr(), self.len) };
     }
 
     /// Writes the line and ends the process by SIGABRT.

@@ -22,8 +22,8 @@ const SPLITS_MAX: usize = 16 << 10;
 /// Guards that are mappings of their own now.
 static SPLITS: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether the kernel refuses an advice that it doesn't know: 0 until somebody asked.
-static HONEST: AtomicU8 = AtomicU8::new(0);
+/// Whether the kernel keeps guards in its page tables: 0 until somebody asked.
+static HAS_MARKS: AtomicU8 = AtomicU8::new(0);
 const YES: u8 = 1;
 const NO: u8 = 2;
 
@@ -46,11 +46,15 @@ pub enum Guard {
 /// The range is page-aligned, committed, and holds nothing that anybody needs.
 pub unsafe fn install_guard(at: *mut u8, bytes: usize) -> Guard {
     let _errno = KeepErrno::new();
-    if is_honest(at, bytes) {
-        count::call(Call::Madvise);
-        // SAFETY: the caller's contract. A kernel that doesn't know the advice refuses it and does nothing.
-        if unsafe { libc::madvise(at.cast(), bytes, GUARD_INSTALL) } == 0 {
-            return Guard::Pages;
+    // SAFETY: the caller's contract.
+    unsafe {
+        if has_marks(at, bytes) {
+            if advise(at, bytes, GUARD_INSTALL) {
+                return Guard::Pages;
+            }
+            // It may have got as far as a page that it may not take (locked memory), and what is marked would stay so beneath the
+            // mapping. This, the kernel refuses for no memory of which it marks a part.
+            advise(at, bytes, GUARD_REMOVE);
         }
     }
     if SPLITS.fetch_add(1, Relaxed) < SPLITS_MAX {
@@ -63,16 +67,27 @@ pub unsafe fn install_guard(at: *mut u8, bytes: usize) -> Guard {
     Guard::None
 }
 
-/// Whether "done" means that it was: an emulator of the kernel (QEMU's user mode) says so to any advice, and does nothing.
-fn is_honest(at: *mut u8, bytes: usize) -> bool {
+/// Whether the kernel knows the advice, and refuses what it doesn't know: an emulator (QEMU's user mode) says "done" to any, and does
+/// nothing.
+///
+/// # Safety
+/// The range is the caller's, and has no guards.
+unsafe fn has_marks(at: *mut u8, bytes: usize) -> bool {
     // Relaxed: all who ask get the same answer.
-    if HONEST.load(Relaxed) == 0 {
-        count::call(Call::Madvise);
-        // SAFETY: what no kernel knows, none does.
-        let refused = unsafe { libc::madvise(at.cast(), bytes, NO_ADVICE) } != 0;
-        HONEST.store(if refused { YES } else { NO }, Relaxed);
+    if HAS_MARKS.load(Relaxed) == 0 {
+        // SAFETY: what no kernel knows, none does; and there is nothing to remove.
+        let has = unsafe { !advise(at, bytes, NO_ADVICE) && advise(at, bytes, GUARD_REMOVE) };
+        HAS_MARKS.store(if has { YES } else { NO }, Relaxed);
     }
-    HONEST.load(Relaxed) == YES
+    HAS_MARKS.load(Relaxed) == YES
+}
+
+/// # Safety
+/// The caller owns the range, and the advice does what it wants.
+unsafe fn advise(at: *mut u8, bytes: usize, advice: libc::c_int) -> bool {
+    count::call(Call::Madvise);
+    // SAFETY: the caller's contract.
+    unsafe { libc::madvise(at.cast(), bytes, advice) == 0 }
 }
 
 /// Makes a guarded range accessible again; false if the kernel refuses, and the range then stays as it is for ever.
@@ -83,11 +98,8 @@ pub unsafe fn remove_guard(at: *mut u8, bytes: usize, guard: Guard) -> bool {
     let _errno = KeepErrno::new();
     match guard {
         Guard::None => true,
-        Guard::Pages => {
-            count::call(Call::Madvise);
-            // SAFETY: the caller owns the range.
-            unsafe { libc::madvise(at.cast(), bytes, GUARD_REMOVE) == 0 }
-        }
+        // SAFETY: the caller owns the range.
+        Guard::Pages => unsafe { advise(at, bytes, GUARD_REMOVE) },
         Guard::Mapping => {
             // SAFETY: the caller owns the range.
             let done = unsafe { commit(at, bytes) };
@@ -185,6 +197,26 @@ mod tests {
             assert!(forbid(at, page) && crate::os::commit(at, page));
             assert_eq!(at.read(), 1, "what was forbidden is kept");
             assert!(unmap(at, 3 * page));
+        }
+    }
+
+    /// The kernel marks the first page and may not mark the second one.
+    #[test]
+    fn a_guard_that_is_refused_half_way_leaves_no_marks() {
+        let page = page_size();
+        let at = map_zeroed(2 * page).unwrap().as_ptr();
+        // SAFETY: the pages are this test's own, and nobody touches them while they are guarded.
+        unsafe {
+            // Where the limit on locked memory is 0 the guard is one in the page tables.
+            let is_locked = libc::mlock(at.add(page).cast(), page) == 0;
+            let guard = install_guard(at, 2 * page);
+            assert_ne!(guard, Guard::None);
+            assert!(guard == Guard::Mapping || !is_locked, "locked memory can't be marked");
+            assert!(remove_guard(at, 2 * page, guard));
+            at.write(1);
+            at.add(page).write(2);
+            assert_eq!((at.read(), at.add(page).read()), (1, 2));
+            assert!(unmap(at, 2 * page));
         }
     }
 
