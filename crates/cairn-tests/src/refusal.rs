@@ -99,6 +99,13 @@ pub enum Plan {
         /// How many in a thousand.
         per_mille: u64,
     },
+    /// Both, as by such a kernel when it is short of memory: guards from the start, the others while refusals are on.
+    GuardsAndChance {
+        /// As for chance.
+        seed: u64,
+        /// As for chance.
+        per_mille: u64,
+    },
 }
 
 impl fmt::Display for Plan {
@@ -110,6 +117,7 @@ impl fmt::Display for Plan {
                 write!(f, "{} from {from} count {count} error {error}", KINDS[kind].name)
             }
             Plan::Chance { seed, per_mille } => write!(f, "chance {per_mille} seed {seed}"),
+            Plan::GuardsAndChance { seed, per_mille } => write!(f, "guards chance {per_mille} seed {seed}"),
         }
     }
 }
@@ -127,6 +135,9 @@ impl FromStr for Plan {
             ["guards"] => Ok(Plan::Guards),
             ["chance", per_mille, "seed", seed] => {
                 Ok(Plan::Chance { seed: number(seed)?, per_mille: number(per_mille)? })
+            }
+            ["guards", "chance", per_mille, "seed", seed] => {
+                Ok(Plan::GuardsAndChance { seed: number(seed)?, per_mille: number(per_mille)? })
             }
             [name, "from", from, "count", count, "error", error] => Ok(Plan::Some {
                 kind: KINDS.iter().position(|kind| kind.name == name).ok_or_else(wrong)?,
@@ -184,7 +195,7 @@ pub fn run(command: &mut Command, plan: Plan, begin: Begin, limit: Duration) -> 
         unknown: Vec::new(),
         random: 0,
     };
-    if let Plan::Chance { seed, .. } = plan {
+    if let Plan::Chance { seed, .. } | Plan::GuardsAndChance { seed, .. } = plan {
         judge.random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     }
     let traced = tracer::trace_with(command, limit, &mut |entry| judge.judge(entry))?;
@@ -230,7 +241,9 @@ impl Judge {
             self.is_on = entry.args[0] == 1;
             return None;
         }
-        if !self.is_on || !self.is_of_library(entry) {
+        let is_guard = entry.number == libc::SYS_madvise as u64 && GUARDS.contains(&entry.args[2]);
+        let is_on = self.is_on || is_guard && matches!(self.plan, Plan::GuardsAndChance { .. });
+        if !is_on || !self.is_of_library(entry) {
             return None;
         }
         let Some(kind) = KINDS.iter().position(|kind| kind.number as u64 == entry.number) else {
@@ -240,10 +253,9 @@ impl Judge {
             return None;
         };
         self.made[kind] += 1;
-        if self.plan == Plan::Guards {
-            let is_guard = KINDS[kind].name == "madvise" && GUARDS.contains(&entry.args[2]);
-            self.refused[kind] += usize::from(is_guard);
-            return is_guard.then_some(libc::EINVAL);
+        if is_guard && matches!(self.plan, Plan::Guards | Plan::GuardsAndChance { .. }) {
+            self.refused[kind] += 1;
+            return Some(libc::EINVAL);
         }
         let error = self.error_for(kind)?;
         self.refused[kind] += 1;
@@ -258,7 +270,7 @@ impl Judge {
                 let number = self.made[kind];
                 (kind == wanted && number >= from && number - from < count).then_some(error)
             }
-            Plan::Chance { per_mille, .. } => {
+            Plan::Chance { per_mille, .. } | Plan::GuardsAndChance { per_mille, .. } => {
                 // xorshift64*: the high bits are good.
                 self.random ^= self.random >> 12;
                 self.random ^= self.random << 25;

@@ -207,6 +207,19 @@ fn calls_fail_in_the_sampled_mode() {
     all(false, "sampled", |made| [plans(made, 2, 1), plans(made, 1, ALL), chances(5)].concat());
 }
 
+/// A kernel without guards in its page tables: they are mappings, and so may be refused like any other.
+#[test]
+fn calls_fail_on_a_kernel_without_guards() {
+    for mode in ["hardened", "debug", "sampled"] {
+        all(false, mode, |_| chances(5).into_iter().map(without_guards).collect());
+    }
+}
+
+fn without_guards(plan: Plan) -> Plan {
+    let Plan::Chance { seed, per_mille } = plan else { return plan };
+    Plan::GuardsAndChance { seed, per_mille }
+}
+
 /// So many runs by chance, few refusals and many.
 fn chances(runs: u64) -> Vec<Plan> {
     let seeds = 1..=long().unwrap_or(runs);

@@ -47,14 +47,17 @@ fn python_in_200_mb_and_in_1_gb() {
 }
 
 #[test]
-fn a_full_map_count() {
+fn a_full_map_count_in_every_mode() {
     let Some(program) = compile::program("life/full_map_count.c", &[]) else { return };
-    let finished = command::run(&mut preloaded(&program, &[]), Duration::from_secs(60));
-    if finished.status.code() == Some(77) {
-        programs::skip("this machine allows more mappings than the test can make (vm.max_map_count)");
-        return;
+    for mode in ["default", "hardened", "debug", "sampled"] {
+        let mut command = preloaded(&program, &[]);
+        let finished = command::run(command.env("CAIRN_MODE", mode), Duration::from_secs(60));
+        if finished.status.code() == Some(77) {
+            programs::skip("this machine allows more mappings than the test can make (vm.max_map_count)");
+            return;
+        }
+        finished.expect_success();
     }
-    finished.expect_success();
 }
 
 /// What a program of one number prints under a limit on address space; 0 for no limit. On the library unless `plain`.
