@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 const USAGE: &str = "\
-usage: mutate [--only WORD].. [--list] [--check] [--until STAGE] [--jobs N]
+usage: mutate [--only WORD].. [--list] [--check] [--from STAGE] [--until STAGE] [--jobs N]
 
 Plants each mutant of crates/cairn-tests/mutants/*.toml in a copy of the sources (target/mutate), builds it, and runs the tests:
 those of cairn-core if it is there (core), the quick ones of cairn-alloc (quick), all of them (engine), the models if the file is in one
@@ -20,25 +20,28 @@ Ends with 0 if all are.
   --only WORD   only mutants whose name or file contains the word
   --list        lists them and what each breaks
   --check       only checks that what each replaces stands exactly once in its file
-  --until STAGE the last stage to run: core, quick, engine, models, abi, or life (which is the last of all)
+  --from STAGE  the first stage to run: core (which is the first of all), quick, engine, models, abi, or life
+  --until STAGE the last one (else life)
   --jobs N      compilers at a time";
 
 struct Options {
     only: Vec<String>,
     list: bool,
     check: bool,
+    from: String,
     until: String,
     jobs: Option<String>,
 }
 
 fn options() -> Result<Options, String> {
-    let mut options =
-        Options { only: Vec::new(), list: false, check: false, until: "life".to_owned(), jobs: None };
+    let (from, until) = ("core".to_owned(), "life".to_owned());
+    let mut options = Options { only: Vec::new(), list: false, check: false, from, until, jobs: None };
     let mut words = env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} wants a value\n\n{USAGE}"));
         match word.as_str() {
             "--only" => options.only.push(value()?),
+            "--from" => options.from = value()?,
             "--until" => options.until = value()?,
             "--jobs" => options.jobs = Some(value()?),
             "--list" => options.list = true,
@@ -164,10 +167,13 @@ impl Field {
             stage("abi", "-p cairn-tests --test abi", in_all),
             stage("life", "-p cairn-tests --test life --test stress", in_all),
         ];
-        let Some(last) = stages.iter().position(|stage| stage.name == options.until) else {
-            return Err(format!("there is no stage {}\n\n{USAGE}", options.until));
+        let place = |name: &str| {
+            let at = stages.iter().position(|stage| stage.name == name);
+            at.ok_or_else(|| format!("there is no stage {name}\n\n{USAGE}"))
         };
+        let (first, last) = (place(&options.from)?, place(&options.until)?);
         stages.truncate(last + 1);
+        stages.drain(..first.min(last));
         let field =
             Field { tree: dir.join("tree"), target: dir.join("target"), jobs: options.jobs.clone(), stages };
         copy(scratch::workspace(), &field.tree).map_err(|e| format!("cannot copy the sources: {e}"))?;
