@@ -7,6 +7,7 @@
 //!   scratch.rs    which bytes were met before    pages/audit.rs    spans, trees, dirty bits, large blocks
 //!   resolve.rs    is a block in two places?      center/audit.rs   slabs, their lists, the transfer stacks
 //!                                                hardened/         its slabs, stocks and quarantine
+//!                                                guarded/audit.rs  runs of pages, their lists, counts
 //!                                                shelf/, records/, thread/audit.rs   rows, pieces, bins
 //! ```
 //!
@@ -37,7 +38,7 @@ use cairn_core::os;
 use crate::class::{CLASS_COUNT, SHAPES, block_size};
 use crate::inside::{self, Inside};
 use crate::slab::{Fault, Slab};
-use crate::{center, fork, hardened, pages, records, region, shelf, thread};
+use crate::{center, fork, guarded, hardened, pages, records, region, shelf, thread};
 
 pub use resolve::second_place;
 use scratch::Scratch;
@@ -241,7 +242,8 @@ impl Audit {
         shelf::check(self)?;
         center::check_stacks(self)?;
         thread::check(self)?;
-        hardened::check(self)
+        hardened::check(self)?;
+        guarded::check()
     }
 
     /// A part of Cairn's records is met: it must lie in them, and must not have been met as anything else.

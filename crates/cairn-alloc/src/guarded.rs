@@ -16,9 +16,11 @@
 //! | `sample` | which blocks are drawn |
 //! | `signal` | the handler of the fault |
 //! | `report` | what is said |
+//! | `audit` | whether the pool is whole |
 //!
 //! What is beyond a limit is the default engine's, with its checks; debug mode says so once.
 
+mod audit;
 mod layout;
 mod pool;
 mod record;
@@ -26,6 +28,8 @@ mod report;
 mod sample;
 mod signal;
 mod space;
+#[cfg(test)]
+mod tests;
 
 use core::alloc::Layout;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -39,6 +43,7 @@ use crate::{engine, settings};
 use pool::Limits;
 use record::Trace;
 
+pub use audit::check;
 pub use pool::totals;
 pub use sample::pass;
 
@@ -94,6 +99,11 @@ fn begin(limits: Limits) -> bool {
         signal::install();
     }
     done
+}
+
+/// The mode does not begin after all: gives the pool back. (The handler stays; it passes on what is none of ours.)
+pub fn give_back() {
+    pool::give_back();
 }
 
 /// The pool's lock, for fork: a leaf.

@@ -160,6 +160,8 @@ pub fn enter(mode: Mode) -> Result<(), Refused> {
         thread::be_born();
         begin();
     } else if !thread::end_bins(begin) {
+        // Another thread was born since we asked.
+        modes::give_back(mode);
         return Err(Refused::Threads);
     }
     Ok(())

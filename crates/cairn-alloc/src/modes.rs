@@ -52,6 +52,15 @@ pub fn prepare(mode: Mode) -> bool {
     }
 }
 
+/// A mode for which [`prepare`] got ready does not begin: a second attempt, at this mode or another, shall not find less memory.
+pub fn give_back(mode: Mode) {
+    match mode {
+        // What hardened mode prepares is small, read-only, and used by the next attempt.
+        Mode::Default | Mode::Hardened => {}
+        Mode::Debug | Mode::Sampled => guarded::give_back(),
+    }
+}
+
 /// A block, null if memory is short, or None: the default engine's.
 #[inline(always)]
 pub fn allocate(request: Request) -> Option<*mut u8> {

@@ -9,7 +9,7 @@ mod child;
 use std::alloc::GlobalAlloc;
 
 use cairn_alloc::{Cairn, engine};
-use child::{is_named, layout};
+use child::{each_is_named, is_named, layout};
 
 #[global_allocator]
 static HEAP: Cairn = Cairn;
@@ -119,4 +119,19 @@ fn freed_inside_a_large_block() {
             Cairn.dealloc(block.add(64), layout(1 << 20, 8));
         },
     );
+}
+
+/// As C's `free_sized` does it, for a small block and a large one.
+#[test]
+fn freed_by_a_size_that_it_does_not_have() {
+    const GIVEN: [(usize, usize); 5] =
+        [(100, 200), (100, 32), (100, 1 << 20), (1 << 20, 100), (1 << 20, 2 << 20)];
+    let test = "freed_by_a_size_that_it_does_not_have";
+    each_is_named(test, 0..GIVEN.len(), &["wrong size"], |number| unsafe {
+        let (size, given) = GIVEN[number];
+        let block = engine::allocate_slow(size);
+        engine::free_sized_slow(block, given, 1);
+        // Named at once.
+        std::process::exit(0);
+    });
 }

@@ -316,7 +316,13 @@ pub mod modes {
         true
     }
 
-    /// The mode that was prepared last; reading races with preparing, if nothing orders them.
+    /// It won't begin.
+    pub fn give_back(mode: Mode) {
+        assert_eq!(PREPARED.get(), mode as usize);
+        PREPARED.set(0);
+    }
+
+    /// The mode that is prepared; reading races with preparing, if nothing orders them.
     pub fn prepared() -> usize {
         PREPARED.get()
     }

@@ -93,11 +93,10 @@ pub fn sources(root: &Path, dir: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let entries = fs::read_dir(dir).unwrap_or_else(|e| panic!("cannot list {}: {e}", dir.display()));
     for path in entries.flatten().map(|entry| entry.path()) {
-        if path.is_dir() {
+        let is_test = path.file_stem().is_some_and(|name| name == "tests");
+        if path.is_dir() && !is_test {
             found.extend(sources(root, &path));
-        } else if path.extension().is_some_and(|e| e == "rs")
-            && path.file_name().is_some_and(|n| n != "tests.rs")
-        {
+        } else if path.extension().is_some_and(|e| e == "rs") && !is_test {
             let text =
                 fs::read_to_string(&path).unwrap_or_else(|e| panic!("cannot read {}: {e}", path.display()));
             found.push((path.strip_prefix(root).expect("below the root").to_owned(), text));

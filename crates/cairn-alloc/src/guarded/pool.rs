@@ -14,7 +14,7 @@
 
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
-use core::ptr::{self, NonNull};
+use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use cairn_core::lock::Lock;
@@ -56,22 +56,23 @@ pub enum Wrong {
     Spoilt(usize),
 }
 
-struct Books {
-    space: Space,
-    limits: Limits,
-    records: *mut Record,
+/// What is known of the pool.
+pub(super) struct Books {
+    pub(super) space: Space,
+    pub(super) limits: Limits,
+    pub(super) records: *mut Record,
     /// Records in use.
-    used: usize,
-    owners: *mut u32,
+    pub(super) used: usize,
+    pub(super) owners: *mut u32,
     /// Heads of the lists of vacant runs, by class.
-    vacant: [u32; CLASSES],
+    pub(super) vacant: [u32; CLASSES],
     /// The quarantine, and how many wait there.
-    oldest: u32,
-    newest: u32,
-    waiting: usize,
-    live: usize,
-    live_pages: usize,
-    live_bytes: usize,
+    pub(super) oldest: u32,
+    pub(super) newest: u32,
+    pub(super) waiting: usize,
+    pub(super) live: usize,
+    pub(super) live_pages: usize,
+    pub(super) live_bytes: usize,
 }
 
 struct Pool {
@@ -82,23 +83,7 @@ struct Pool {
 // SAFETY: the books are used by whoever holds the lock (and by the handler of a fault, which only reads).
 unsafe impl Sync for Pool {}
 
-static POOL: Pool = Pool {
-    lock: Lock::new(),
-    books: UnsafeCell::new(Books {
-        space: Space::none(),
-        limits: Limits { blocks: 0, pages: 0, quarantine: 0, size: 0, runs: 0, class: None, space: 0 },
-        records: ptr::null_mut(),
-        used: 0,
-        owners: ptr::null_mut(),
-        vacant: [0; CLASSES],
-        oldest: 0,
-        newest: 0,
-        waiting: 0,
-        live: 0,
-        live_pages: 0,
-        live_bytes: 0,
-    }),
-};
+static POOL: Pool = Pool { lock: Lock::new(), books: UnsafeCell::new(Books::NONE) };
 
 /// The pool's addresses. Written once, before the mode begins.
 static BEGIN: AtomicUsize = AtomicUsize::new(0);
@@ -113,6 +98,11 @@ pub fn lock() -> &'static Lock {
 #[inline]
 pub fn contains(address: usize) -> bool {
     address.wrapping_sub(BEGIN.load(Relaxed)) < BYTES.load(Relaxed)
+}
+
+/// The books, for the audit: to be read under the lock.
+pub(super) fn books() -> *mut Books {
+    POOL.books.get()
 }
 
 fn locked<T>(run: impl FnOnce(&mut Books) -> T) -> T {
@@ -135,29 +125,26 @@ pub fn prepare(mut limits: Limits) -> bool {
 
 fn try_prepare(limits: Limits) -> bool {
     let Some(space) = Space::reserve(limits.space) else { return false };
-    let records_bytes = (limits.runs + 1) * size_of::<Record>();
-    let owners_bytes = limits.space * size_of::<u32>();
-    let (records, owners) = (os::map_zeroed(records_bytes), os::map_zeroed(owners_bytes));
-    let (Some(records), Some(owners)) = (records, owners) else {
-        let space = NonNull::new(space.address_of(0)).map(|at| (at, limits.space * page_size()));
-        let tables = [records.map(|at| (at, records_bytes)), owners.map(|at| (at, owners_bytes))];
-        for (at, bytes) in tables.into_iter().chain([space]).flatten() {
-            // SAFETY: mapped above, and used by nobody.
-            let _ = unsafe { os::unmap(at.as_ptr(), bytes) };
-        }
+    let tables = [limits.records_bytes(), limits.owners_bytes()].map(os::map_zeroed);
+    let mut books = Books { space, limits, ..Books::NONE };
+    books.records = tables[0].map_or(ptr::null_mut(), |at| at.as_ptr().cast());
+    books.owners = tables[1].map_or(ptr::null_mut(), |at| at.as_ptr().cast());
+    if tables.contains(&None) {
+        books.unmap();
         return false;
-    };
-    space.address_of(0).expose_provenance();
-    let (begin, bytes) = (space.base(), space.bytes());
-    locked(|books| {
-        books.space = space;
-        books.limits = limits;
-        books.records = records.as_ptr().cast();
-        books.owners = owners.as_ptr().cast();
-    });
+    }
+    books.space.address_of(0).expose_provenance();
+    let (begin, bytes) = (books.space.base(), books.space.bytes());
+    locked(|all| *all = books);
     BEGIN.store(begin, Relaxed);
     BYTES.store(bytes, Relaxed);
     true
+}
+
+/// Gives a pool back that never had a block.
+pub fn give_back() {
+    BYTES.store(0, Relaxed);
+    locked(|books| core::mem::replace(books, Books::NONE)).unmap();
 }
 
 /// A block, or None if a limit is reached. It reads as zero.
@@ -206,8 +193,49 @@ pub fn nearest(address: usize) -> Option<Record> {
     })
 }
 
+impl Limits {
+    fn records_bytes(&self) -> usize {
+        // There is a record of nothing.
+        (self.runs + 1) * size_of::<Record>()
+    }
+
+    fn owners_bytes(&self) -> usize {
+        self.space * size_of::<u32>()
+    }
+}
+
 impl Books {
-    fn owner(&self, page: usize) -> u32 {
+    /// Those of no pool.
+    const NONE: Books = Books {
+        space: Space::none(),
+        limits: Limits { blocks: 0, pages: 0, quarantine: 0, size: 0, runs: 0, class: None, space: 0 },
+        records: ptr::null_mut(),
+        used: 0,
+        owners: ptr::null_mut(),
+        vacant: [0; CLASSES],
+        oldest: 0,
+        newest: 0,
+        waiting: 0,
+        live: 0,
+        live_pages: 0,
+        live_bytes: 0,
+    };
+
+    /// Gives back what was mapped. If the kernel refuses, the addresses are lost.
+    fn unmap(self) {
+        let mappings = [
+            (self.space.address_of(0), self.space.bytes()),
+            (self.records.cast(), self.limits.records_bytes()),
+            (self.owners.cast(), self.limits.owners_bytes()),
+        ];
+        for (at, bytes) in mappings.into_iter().filter(|(at, _)| !at.is_null()) {
+            // SAFETY: mapped for these books, which nobody uses any more.
+            let _ = unsafe { os::unmap(at, bytes) };
+        }
+    }
+
+    /// The number of the run that a page belongs to, or 0.
+    pub(super) fn owner(&self, page: usize) -> u32 {
         debug_assert!(page < self.limits.space);
         // SAFETY: the table has an entry for each page of the space.
         unsafe { self.owners.add(page).read() }

@@ -49,18 +49,18 @@ pub enum Way {
 
 pub struct Space {
     base: *mut u8,
-    pages: usize,
+    pub(super) pages: usize,
     /// The first page that no small run has,
-    low: usize,
+    pub(super) low: usize,
     /// the first that isn't ready to be marked,
-    ready: usize,
+    pub(super) ready: usize,
     /// and the first that a large run has.
-    high: usize,
+    pub(super) high: usize,
     /// Whether the kernel has marks.
     marks: bool,
     /// Runs opened by protection, and how many may be.
-    protected: usize,
-    protected_max: usize,
+    pub(super) protected: usize,
+    pub(super) protected_max: usize,
 }
 
 impl Space {

@@ -2,35 +2,21 @@
 //!
 //! A mode is entered once and for good, so the test runs itself again in a process of its own.
 
-#[path = "../../tests/child/again.rs"]
-mod again;
-
 use std::vec::Vec;
 
-use crate::audit::tests::{allocate, alone, free, is_whole, wrong};
+use crate::audit::tests::{allocate, alone, free, in_a_process_of_its_own, is_whole, wrong};
 use crate::descriptor::Kind;
 use crate::hardened::large::Block;
 use crate::hardened::{center, heap, quarantine, slab};
 use crate::mode::{Mode, enter};
 use crate::{pages, region};
 
-const NAME: &str = "hardened::tests::what_is_broken_is_named";
-
 #[test]
 fn what_is_broken_is_named() {
-    if std::env::var_os("CAIRN_HARDENED_TEST").is_none() {
-        let again = again::again()
-            .args(["--exact", NAME, "--nocapture"])
-            .env("CAIRN_HARDENED_TEST", "1")
-            .output()
-            .expect("it runs");
-        let said = std::string::String::from_utf8_lossy(&again.stderr).into_owned();
-        assert!(again.status.success(), "{said}");
-        assert!(std::string::String::from_utf8_lossy(&again.stdout).contains("1 passed"));
-        return;
-    }
-    assert_eq!(enter(Mode::Hardened), Ok(()));
-    alone(broken);
+    in_a_process_of_its_own("hardened::tests::what_is_broken_is_named", || {
+        assert_eq!(enter(Mode::Hardened), Ok(()));
+        alone(broken);
+    });
 }
 
 fn broken() {

@@ -38,6 +38,8 @@ fn nobody_gets_bins_in_a_mode_without_them() {
         let done = |thread| results.contains(&(thread, true));
         assert_ne!(done(0), done(1), "one of them comes too late");
         assert_eq!(mode::current() == Mode::Debug, done(0));
+        // What was prepared for a mode that did not begin is given back.
+        assert_eq!(modes::prepared(), if done(0) { Mode::Debug as usize } else { 0 });
         // Who was refused keeps its bins.
         assert_eq!(thread::count(), if done(0) { 0 } else { 2 });
     });

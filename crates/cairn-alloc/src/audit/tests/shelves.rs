@@ -1,0 +1,64 @@
+//! Shelves and transfer stacks: their blocks, bounds, chains.
+
+use super::{allocate, alone, free, half_free, is_whole, says_among_others, wrong_among_others};
+use crate::{center, shelf};
+
+#[test]
+fn shelves_and_stacks() {
+    alone(|| {
+        let (kept, class) = half_free(144);
+        let (live, next) = (kept[10], kept[11]);
+        assert_eq!(shelf::damage::put(class, live), 1);
+        is_whole();
+        let (bytes, len, least, slots) = shelf::damage::fields(class);
+        // SAFETY: fields of the first shelf.
+        unsafe {
+            wrong_among_others(bytes, *bytes + 1, "bytes of its blocks");
+            wrong_among_others(len, 255, "more than a row may");
+            wrong_among_others(least, *len + 1, "never held as little");
+            wrong_among_others(slots, live.add(16), "a shelf holds an address inside a block");
+            wrong_among_others(slots, live.add(144), "a shelf holds a block that is free in its slab, too");
+        }
+        assert_eq!(shelf::damage::put(class, live), 1);
+        says_among_others("a shelf a second time");
+        assert_eq!(shelf::damage::take(class), live);
+
+        // On the shelf, and in a bin.
+        free(live);
+        says_among_others("lies on a shelf, too");
+        assert_eq!(allocate(144), live);
+        is_whole();
+
+        // In a stack: whole, twice, and on the shelf as well.
+        center::damage::stack(class, &[next]);
+        is_whole();
+        center::damage::stack(class, &[next]);
+        says_among_others("a transfer stack holds a block twice");
+        center::damage::unstack(class);
+        center::damage::stack(class, &[live]);
+        says_among_others("lies on a shelf, too");
+        center::damage::unstack(class);
+        for (block, words) in [
+            (live.wrapping_add(8), "a transfer stack holds an address inside a block"),
+            (live.wrapping_add(144), "a transfer stack holds a block that is free in its slab, too"),
+            (core::ptr::null_mut(), "a transfer stack holds an address that lies in no slab"),
+        ] {
+            center::damage::stack(class, &[block]);
+            says_among_others(words);
+            center::damage::unstack(class);
+            is_whole();
+        }
+        // In the stack, and in a bin.
+        free(next);
+        says_among_others("lies in the transfer stack, too");
+        assert_eq!(allocate(144), next);
+        let batch = center::damage::top_batch(class).cast::<u32>();
+        wrong_among_others(batch, 5, "longer than its depth");
+        wrong_among_others(batch.wrapping_add(1), 1000, "more than it can");
+        is_whole();
+        center::damage::unstack(class);
+        assert_eq!(shelf::damage::take(class), live);
+        is_whole();
+        kept.into_iter().for_each(free);
+    });
+}
