@@ -36,12 +36,20 @@ fn handed_out(block: *mut u8, class: usize) -> *mut u8 {
 /// Allocates `size` bytes; null if memory is short or `size` exceeds `isize::MAX`. errno is kept.
 #[cold]
 pub fn allocate_slow(size: usize) -> *mut u8 {
-    if mode::current() == Mode::Hardened {
-        let block = hardened::allocate_quick(size);
-        if !block.is_null() {
-            return block;
-        }
-    }
+    allocate_in_mode(size, allocate_slower)
+}
+
+/// What a mode without bins has at hand for the C door, else what `slower` gives: the fast path of hardened mode. Inlined into the doors' slow
+/// halves, so that these need no frame for it.
+#[inline(always)]
+pub fn allocate_in_mode(size: usize, slower: impl FnOnce(usize) -> *mut u8) -> *mut u8 {
+    if mode::current() == Mode::Hardened { hardened::allocate_quick(size, slower) } else { slower(size) }
+}
+
+/// [`allocate_slow`] for those who have asked [`allocate_in_mode`].
+#[cold]
+#[inline(never)]
+pub fn allocate_slower(size: usize) -> *mut u8 {
     let class = if size > SMALL_MAX { 0 } else { class::of_size(size) };
     allocate_request(class, Request::of_c(size, false))
 }
@@ -168,6 +176,20 @@ pub(crate) fn push(bin: &Bin, block: *mut u8, class: usize) -> bool {
 /// `block` is null or a live block of this allocator.
 #[cold]
 pub unsafe fn free_slow(block: *mut u8) {
+    // SAFETY: the caller's contract, for both.
+    let slower = |block| unsafe { free_slower(block) };
+    if mode::current() == Mode::Hardened {
+        // SAFETY: the caller's contract. The mode's fast path.
+        return unsafe { hardened::free_quick(block, slower) };
+    }
+    slower(block);
+}
+
+/// # Safety
+/// As for [`free_slow`].
+#[cold]
+#[inline(never)]
+unsafe fn free_slower(block: *mut u8) {
     if block.is_null() {
         return;
     }

@@ -75,9 +75,25 @@ fn class_for(request: Request) -> usize {
     class::of_layout(with_seal, align)
 }
 
-/// The C door's shortest way: a block of `size` bytes, if the thread has one at hand; null if not.
+/// The C door's shortest way: a block of `size` bytes, if the thread has one at hand; what `slower` gives if not. No call of it comes back
+/// here, so that it has no frame to set up.
 #[inline(always)]
-pub fn allocate_quick(size: usize) -> *mut u8 {
+pub fn allocate_quick(size: usize, slower: impl FnOnce(usize) -> *mut u8) -> *mut u8 {
+    if size > vault::SHORT_MAX - SEAL {
+        return allocate_long(size, slower);
+    }
+    let class = class::of_size(size + SEAL);
+    let Some(block) = heap::current_outside().and_then(|heap| heap.pick(class)) else { return slower(size) };
+    // SAFETY: the block is free and ours, of this class, which was chosen to hold the size and a seal, and is a short one of C.
+    if !unsafe { seal::hand_out_short(block, vault::form(class), size) } {
+        judge::write_after_free(block, class);
+    }
+    block
+}
+
+/// [`allocate_quick`] for sizes that are looked at by a call.
+#[inline(never)]
+fn allocate_long(size: usize, slower: impl FnOnce(usize) -> *mut u8) -> *mut u8 {
     if size <= SMALL_MAX - SEAL
         && let Some(heap) = heap::current()
     {
@@ -86,7 +102,7 @@ pub fn allocate_quick(size: usize) -> *mut u8 {
             return hand_out(block, class, size);
         }
     }
-    ptr::null_mut()
+    slower(size)
 }
 
 /// A block, or null if memory is short. What it holds is zero, whether that was asked for or not (a large one only if it was).
@@ -176,44 +192,52 @@ fn sealed(address: *mut u8, spot: Spot) -> Option<usize> {
     unsafe { seal::open(address, seal::capacity(spot.class)) }
 }
 
+/// The shortest way of a free of which nothing is said: of a small block of the first region. All else is left to `slower`. As with
+/// [`allocate_quick`], no call comes back here.
+///
+/// # Safety
+/// As for [`free`].
+#[inline(always)]
+pub unsafe fn free_quick(block: *mut u8, slower: impl FnOnce(*mut u8)) {
+    let Some(spot) = slab::locate_in_first(block.addr()) else { return slower(block) };
+    let form = vault::form(spot.class);
+    // SAFETY: if a live block begins here, nobody but its owner, who gives it up, has a right to it.
+    if form.short == 0 || !form.is_begin(spot.offset) || !unsafe { seal::end_short(block, form) } {
+        // SAFETY: the caller's contract.
+        return unsafe { free_untold(block) };
+    }
+    if !heap::current_outside().is_some_and(|heap| heap.retain(spot.class, block)) {
+        retain_slow(spot.class, block);
+    }
+}
+
 /// Frees a block; false if it is not of this mode. `layout` is what the program says about it, if it does.
 ///
 /// # Safety
 /// `block` is null, a live block, or a mistake of the program's, which is named if it concerns this mode.
-#[inline]
+#[inline(never)]
 pub unsafe fn free(block: *mut u8, layout: Option<Layout>) -> bool {
-    // SAFETY: the caller's contract. Two copies of one function: the one for those who say nothing has less to keep.
-    unsafe {
-        match layout {
-            None => free_untold(block),
-            Some(_) => free_told(block, layout),
-        }
-    }
+    let Some(spot) = slab::locate(block.addr()) else { return free_large(block, layout) };
+    // SAFETY: the caller's contract.
+    unsafe { free_small(block, spot, layout) };
+    true
 }
 
 /// # Safety
 /// As for [`free`].
 #[inline(never)]
-unsafe fn free_untold(block: *mut u8) -> bool {
-    // SAFETY: the caller's contract.
-    unsafe { free_as(block, None) }
+unsafe fn free_untold(block: *mut u8) {
+    let Some(spot) = slab::locate(block.addr()) else { return };
+    // SAFETY: the caller's contract. A copy of the function: who says nothing has less to keep.
+    unsafe { free_small(block, spot, None) };
 }
 
-/// # Safety
-/// As for [`free`].
-#[inline(never)]
-unsafe fn free_told(block: *mut u8, layout: Option<Layout>) -> bool {
-    // SAFETY: the caller's contract.
-    unsafe { free_as(block, layout) }
-}
-
+/// Frees what should be a block of the slab that it lies in.
+///
 /// # Safety
 /// As for [`free`].
 #[inline(always)]
-unsafe fn free_as(block: *mut u8, layout: Option<Layout>) -> bool {
-    let Some(spot) = slab::locate(block.addr()) else {
-        return free_large(block, layout);
-    };
+unsafe fn free_small(block: *mut u8, spot: Spot, layout: Option<Layout>) {
     let class = spot.class;
     // SAFETY: if a live block begins here, nobody but its owner, who gives it up, has a right to it.
     let ended = vault::form(class).is_begin(spot.offset)
@@ -224,7 +248,6 @@ unsafe fn free_as(block: *mut u8, layout: Option<Layout>) -> bool {
     if !heap::current().is_some_and(|heap| heap.retain(class, block)) {
         retain_slow(class, block);
     }
-    true
 }
 
 #[cold]

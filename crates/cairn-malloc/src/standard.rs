@@ -57,7 +57,13 @@ pub fn allocate(size: usize) -> *mut u8 {
 #[cold]
 #[inline(never)]
 extern "C" fn malloc_slow(size: usize) -> *mut u8 {
-    or_out_of_memory(engine::allocate_slow(size))
+    engine::allocate_in_mode(size, malloc_slower)
+}
+
+#[cold]
+#[inline(never)]
+fn malloc_slower(size: usize) -> *mut u8 {
+    or_out_of_memory(engine::allocate_slower(size))
 }
 
 /// `free`: the hot half.

@@ -14,53 +14,85 @@ type Step = core::arch::x86_64::__m128i;
 type Step = u128;
 
 const STEP: usize = size_of::<Step>();
-/// From here on the C library's way to clear is quicker than a loop,
-const LOOP_MAX: usize = 512;
-/// and from here on wide loads are, where the processor has them.
+/// From here on bytes are looked at and cleared out of line, by wide registers where the processor has them.
+pub const LONG: usize = 128;
+/// Of so many bytes and more those that are zero are not cleared,
 #[cfg(target_arch = "x86_64")]
-const WIDE_MIN: usize = 256;
+const SPARSE_MIN: usize = 2048;
+/// in steps of this.
+#[cfg(target_arch = "x86_64")]
+const CHUNK: usize = 512;
 
-/// Makes `bytes` bytes zero: a multiple of 16, at least 16, at an address that is one too.
+/// Asks the processor for the first and the last bytes of a block, whose seal is so many bytes from its begin: it will be handed out soon.
+#[inline(always)]
+pub fn fetch(block: *const u8, seal: usize) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint, for any address.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(block.cast());
+            _mm_prefetch::<_MM_HINT_T0>(block.wrapping_add(seal).cast());
+        }
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = (block, seal);
+}
+
+/// Makes a short block zero: `bytes` bytes, 16 to [`LONG`] and a multiple of it, at an address that is one too. `inner` is where the second and the
+/// second last 16 of them begin: programs mix small sizes, so there is no branch that depends on them up to 64.
 ///
 /// # Safety
 /// They are the caller's.
 #[inline(always)]
-pub unsafe fn clear(at: *mut u8, bytes: usize) {
-    debug_assert!(bytes > 0 && bytes.is_multiple_of(STEP) && at.addr().is_multiple_of(STEP));
+pub unsafe fn clear_short(at: *mut u8, bytes: usize, inner: [u8; 2]) {
+    debug_assert!(
+        (STEP..=LONG).contains(&bytes) && bytes.is_multiple_of(STEP) && at.addr().is_multiple_of(STEP)
+    );
     // SAFETY: all steps lie in the caller's bytes and are aligned; zeroes are a valid value.
     unsafe {
         // Volatile, or the compiler makes it a call.
         let zero = |offset: usize| at.add(offset).cast::<Step>().write_volatile(core::mem::zeroed());
-        let last = bytes - STEP;
-        if bytes <= 4 * STEP {
-            zero(0);
-            zero(last);
-            if bytes > 2 * STEP {
-                zero(STEP);
-                zero(last - STEP);
-            }
-            return;
+        zero(0);
+        zero(inner[0].into());
+        zero(inner[1].into());
+        zero(bytes - STEP);
+        if bytes > 4 * STEP {
+            zero(2 * STEP);
+            zero(3 * STEP);
+            zero(bytes - 4 * STEP);
+            zero(bytes - 3 * STEP);
         }
-        if bytes > LOOP_MAX {
-            ptr::write_bytes(at, 0, bytes);
-            return;
-        }
-        let mut offset = 0;
-        while offset + 4 * STEP < bytes {
-            zero(offset);
-            zero(offset + STEP);
-            zero(offset + 2 * STEP);
-            zero(offset + 3 * STEP);
-            offset += 4 * STEP;
-        }
-        zero(last - 3 * STEP);
-        zero(last - 2 * STEP);
-        zero(last - STEP);
-        zero(last);
     }
 }
 
-/// The same for multiples of 8.
+/// Where the second and the second last 16 bytes of a short block begin; of one that has no more than two, the first and the last.
+pub const fn inner_of(bytes: usize) -> [u8; 2] {
+    let last = bytes - 16;
+    if last < 16 { [last as u8, 0] } else { [16, last as u8 - 16] }
+}
+
+/// Whether a short block, as in [`clear_short`], is zero.
+///
+/// # Safety
+/// It can be read.
+#[inline(always)]
+pub unsafe fn is_short_zero(at: *const u8, bytes: usize, inner: [u8; 2]) -> bool {
+    debug_assert!((STEP..=LONG).contains(&bytes) && bytes.is_multiple_of(STEP));
+    // SAFETY: all reads lie in the caller's bytes.
+    unsafe {
+        let front = or(load(at), load(at.add(inner[0].into())));
+        let all = or(front, or(load(at.add(inner[1].into())), load(at.add(bytes - STEP))));
+        is_zero(if bytes > 4 * STEP {
+            let front = or(load(at.add(2 * STEP)), load(at.add(3 * STEP)));
+            or(all, or(front, or(load(at.add(bytes - 4 * STEP)), load(at.add(bytes - 3 * STEP)))))
+        } else {
+            all
+        })
+    }
+}
+
+/// Makes `bytes` bytes zero, a multiple of 8, at an address that is one too.
 ///
 /// # Safety
 /// They are the caller's.
@@ -81,7 +113,17 @@ pub unsafe fn clear_words(at: *mut u8, bytes: usize) {
 /// They can be read.
 #[inline(always)]
 pub unsafe fn are_zero(at: *const u8, bytes: usize) -> bool {
-    debug_assert!(bytes >= 8 && bytes.is_multiple_of(8));
+    // SAFETY: the caller's contract.
+    unsafe { if bytes < LONG { few_are_zero(at, bytes) } else { many_are_zero(at, bytes) } }
+}
+
+/// [`are_zero`] for less than [`LONG`] bytes.
+///
+/// # Safety
+/// They can be read.
+#[inline]
+unsafe fn few_are_zero(at: *const u8, bytes: usize) -> bool {
+    debug_assert!((8..LONG).contains(&bytes) && bytes.is_multiple_of(8));
     // SAFETY: all reads lie in the caller's bytes.
     unsafe {
         let word = |offset: usize| at.add(offset).cast::<u64>().read_unaligned();
@@ -92,9 +134,24 @@ pub unsafe fn are_zero(at: *const u8, bytes: usize) -> bool {
             let (front, back) = (or(load(at), load(at.add(STEP))), at.add(bytes - 2 * STEP));
             return is_zero(or(front, or(load(back), load(back.add(STEP)))));
         }
+        is_zero(or(or_4(at), or_4(at.add(bytes - 4 * STEP))))
+    }
+}
+
+/// [`are_zero`] for [`LONG`] bytes and more.
+///
+/// # Safety
+/// They can be read.
+#[inline]
+pub unsafe fn many_are_zero(at: *const u8, bytes: usize) -> bool {
+    debug_assert!(bytes >= LONG && bytes.is_multiple_of(8));
+    // SAFETY: the caller's contract; the vault knows what the processor can do.
+    unsafe {
         #[cfg(target_arch = "x86_64")]
-        if bytes >= WIDE_MIN && vault().wide {
-            return are_zero_wide(at, bytes);
+        match vault().wide {
+            Wide::By64 => return by_64::are_zero(at, bytes),
+            Wide::By32 => return by_32::are_zero(at, bytes),
+            Wide::No => {}
         }
         let mut all = or_4(at.add(bytes - 4 * STEP));
         let mut offset = 0;
@@ -103,6 +160,26 @@ pub unsafe fn are_zero(at: *const u8, bytes: usize) -> bool {
             offset += 4 * STEP;
         }
         is_zero(all)
+    }
+}
+
+/// Makes [`LONG`] bytes or more zero. Of very many, those that are not: a long block is often written in part, and what is only read need not be
+/// written back from the caches; a page that the program never touched gets no memory.
+///
+/// # Safety
+/// They are the caller's.
+#[inline]
+pub unsafe fn clear_many(at: *mut u8, bytes: usize) {
+    debug_assert!(bytes >= LONG);
+    // SAFETY: the caller's contract; the vault knows what the processor can do.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        match vault().wide {
+            Wide::By64 => return by_64::clear(at, bytes),
+            Wide::By32 => return by_32::clear(at, bytes),
+            Wide::No => {}
+        }
+        ptr::write_bytes(at, 0, bytes);
     }
 }
 
@@ -154,52 +231,160 @@ fn is_zero(all: Step) -> bool {
     all == 0
 }
 
-/// The same by 32 bytes at once.
-///
-/// # Safety
-/// They can be read, are [`WIDE_MIN`] at least, and the processor [has the instructions](has_wide).
+/// Long looks and long clears, by registers of so many bytes.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-unsafe fn are_zero_wide(at: *const u8, bytes: usize) -> bool {
-    use core::arch::x86_64::{_mm256_loadu_si256, _mm256_or_si256, _mm256_testz_si256};
-    const ROUND: usize = 128;
-    // SAFETY: all reads lie in the caller's bytes.
-    unsafe {
-        let load = |offset: usize| _mm256_loadu_si256(at.add(offset).cast());
-        let pair = |offset: usize| _mm256_or_si256(load(offset), load(offset + 32));
-        let (mut a, mut b) = (pair(bytes - ROUND), pair(bytes - ROUND / 2));
-        let mut offset = 0;
-        while offset + ROUND < bytes {
-            a = _mm256_or_si256(a, pair(offset));
-            b = _mm256_or_si256(b, pair(offset + ROUND / 2));
-            offset += ROUND;
+macro_rules! wide {
+    ($name:ident, $feature:literal, $bytes:literal, $register:ident, $class:ident, $load:ident, $store:ident, $or:ident, $test:expr) => {
+        mod $name {
+            use core::arch::asm;
+            use core::arch::x86_64::*;
+            use core::ptr;
+
+            use super::{CHUNK, LONG, SPARSE_MIN};
+
+            const REGISTER: usize = $bytes;
+            /// Bytes of a round of the loops.
+            const ROUND: usize = 4 * REGISTER;
+            const _: () = assert!(LONG >= 2 * REGISTER && CHUNK >= ROUND);
+
+            /// Whether [`LONG`] bytes or more are zero.
+            ///
+            /// # Safety
+            /// They can be read, and the processor [has the instructions](super::Wide::of_this_processor).
+            #[target_feature(enable = $feature)]
+            pub unsafe fn are_zero(at: *const u8, bytes: usize) -> bool {
+                // SAFETY: all reads lie in the caller's bytes.
+                unsafe {
+                    let load = |offset: usize| $load(at.add(offset).cast());
+                    let pair = |offset: usize| $or(load(offset), load(offset + REGISTER));
+                    let (mut a, mut b) = (pair(bytes - 2 * REGISTER), pair(0));
+                    if bytes > ROUND {
+                        a = $or(a, pair(bytes - ROUND));
+                        let mut offset = 2 * REGISTER;
+                        while offset + ROUND < bytes {
+                            a = $or(a, pair(offset));
+                            b = $or(b, pair(offset + 2 * REGISTER));
+                            offset += ROUND;
+                        }
+                    }
+                    $test($or(a, b))
+                }
+            }
+
+            /// Makes [`LONG`] bytes or more zero.
+            ///
+            /// # Safety
+            /// They are the caller's, and the processor [has the instructions](super::Wide::of_this_processor).
+            #[target_feature(enable = $feature)]
+            pub unsafe fn clear(at: *mut u8, bytes: usize) {
+                if bytes >= SPARSE_MIN {
+                    // SAFETY: the caller's contract.
+                    return unsafe { clear_written(at, bytes) };
+                }
+                let zero: $register;
+                // SAFETY: clears a register. From here, so that the compiler doesn't make the loop a call.
+                unsafe {
+                    asm!("vpxor {0:x}, {0:x}, {0:x}", out($class) zero, options(pure, nomem, nostack, preserves_flags));
+                }
+                // SAFETY: all writes lie in the caller's bytes.
+                unsafe {
+                    let pair = |offset: usize| {
+                        $store(at.add(offset).cast(), zero);
+                        $store(at.add(offset + REGISTER).cast(), zero);
+                    };
+                    pair(0);
+                    if bytes > ROUND {
+                        let mut offset = 2 * REGISTER;
+                        while offset + ROUND < bytes {
+                            pair(offset);
+                            pair(offset + 2 * REGISTER);
+                            offset += ROUND;
+                        }
+                        pair(bytes - ROUND);
+                    }
+                    pair(bytes - 2 * REGISTER);
+                }
+            }
+
+            /// Makes [`CHUNK`] bytes or more zero: those chunks that are not.
+            ///
+            /// # Safety
+            /// As for [`clear`].
+            #[target_feature(enable = $feature)]
+            unsafe fn clear_written(at: *mut u8, bytes: usize) {
+                let mut offset = 0;
+                while offset < bytes {
+                    // SAFETY: the chunk lies in the caller's bytes; the last one may overlap the one before.
+                    unsafe {
+                        let chunk = at.add(offset.min(bytes - CHUNK));
+                        // Of a chunk that was written to, as a rule its begin was.
+                        if chunk.cast::<u128>().read_unaligned() != 0 || !are_zero(chunk, CHUNK) {
+                            ptr::write_bytes(chunk, 0, CHUNK);
+                        }
+                    }
+                    offset += CHUNK;
+                }
+            }
         }
-        let all = _mm256_or_si256(a, b);
-        _mm256_testz_si256(all, all) == 1
-    }
+    };
 }
 
-/// Whether the processor and the kernel have registers of 32 bytes and the instructions for them (AVX2).
-pub fn has_wide() -> bool {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    {
-        use core::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
-        #[target_feature(enable = "xsave")]
-        unsafe fn saved() -> u64 {
-            // SAFETY: the caller has seen that the kernel lets programs ask.
-            unsafe { _xgetbv(0) }
+#[cfg(target_arch = "x86_64")]
+wide!(by_32, "avx2", 32, __m256i, ymm_reg, _mm256_loadu_si256, _mm256_storeu_si256, _mm256_or_si256, |all| {
+    _mm256_testz_si256(all, all) == 1
+});
+#[cfg(target_arch = "x86_64")]
+wide!(
+    by_64,
+    "avx512f",
+    64,
+    __m512i,
+    zmm_reg,
+    _mm512_loadu_si512,
+    _mm512_storeu_si512,
+    _mm512_or_si512,
+    |all| _mm512_test_epi64_mask(all, all) == 0
+);
+
+/// The widest registers for which processor and kernel have what [`many_are_zero`] needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wide {
+    /// None wider than a step.
+    No,
+    /// 32 bytes (AVX2).
+    By32,
+    /// 64 bytes (AVX-512F).
+    By64,
+}
+
+impl Wide {
+    /// What there is.
+    pub fn of_this_processor() -> Wide {
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        {
+            use core::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
+            #[target_feature(enable = "xsave")]
+            unsafe fn saved() -> u64 {
+                // SAFETY: the caller has seen that the kernel lets programs ask.
+                unsafe { _xgetbv(0) }
+            }
+            const OSXSAVE_AVX: u32 = 1 << 27 | 1 << 28;
+            const AVX2: u32 = 1 << 5;
+            const AVX512F: u32 = 1 << 16;
+            /// Parts of the state that the kernel saves: for registers of 32 bytes, and of 64.
+            const SAVED: [u64; 2] = [0x06, 0xe6];
+            if __cpuid(0).eax >= 7 && __cpuid(1).ecx & OSXSAVE_AVX == OSXSAVE_AVX {
+                let features = __cpuid_count(7, 0).ebx;
+                // SAFETY: OSXSAVE is set.
+                let saved = unsafe { saved() };
+                let has = |feature, parts: u64| features & feature != 0 && saved & parts == parts;
+                if has(AVX2, SAVED[0]) {
+                    return if has(AVX512F, SAVED[1]) { Wide::By64 } else { Wide::By32 };
+                }
+            }
         }
-        const OSXSAVE_AVX: u32 = 1 << 27 | 1 << 28;
-        const AVX2: u32 = 1 << 5;
-        let leaves = __cpuid(0).eax;
-        leaves >= 7
-            && __cpuid(1).ecx & OSXSAVE_AVX == OSXSAVE_AVX
-            && __cpuid_count(7, 0).ebx & AVX2 != 0
-            // SAFETY: OSXSAVE is set.
-            && unsafe { saved() } & 6 == 6
+        Wide::No
     }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    false
 }
 
 /// Whether the bytes from `from` up to `to` are zero, where `to` is at least 8.
@@ -234,35 +419,69 @@ unsafe fn long_rest_is_zero(at: *const u8, from: usize, to: usize) -> bool {
 mod tests {
     use super::*;
 
+    #[repr(align(64))]
+    struct Memory([u8; 10_000]);
+
+    /// In front of the bytes, so that they begin at a multiple of 16 and of nothing more.
+    const BEFORE: usize = 16;
+
+    /// Lets `clear` clear so many of many bytes, and `are_zero` look at them with each of them changed.
+    fn check(bytes: usize, clear: impl Fn(*mut u8), are_zero: impl Fn(*const u8) -> bool) {
+        let mut memory = std::boxed::Box::new(Memory([0xaa; 10_000]));
+        let memory = &mut memory.0;
+        clear(memory[BEFORE..].as_mut_ptr());
+        assert!(are_zero(memory[BEFORE..].as_ptr()), "{bytes}");
+        let (before, behind) = (&memory[..BEFORE], &memory[BEFORE + bytes..]);
+        assert!(before.iter().chain(behind).all(|&byte| byte == 0xaa), "{bytes}");
+        let step = if bytes > 1000 { 7 } else { 1 };
+        for at in (0..bytes).step_by(step).chain([bytes - 1]) {
+            memory[BEFORE + at] = 1;
+            assert!(!are_zero(memory[BEFORE..].as_ptr()), "{at} of {bytes}");
+            clear(memory[BEFORE..].as_mut_ptr());
+            assert!(are_zero(memory[BEFORE..].as_ptr()), "{at} of {bytes}");
+        }
+    }
+
     #[test]
     fn each_byte_counts_and_no_other() {
-        #[repr(align(16))]
-        struct Memory([u8; 4200]);
-        let sizes = (8..=400).step_by(8).chain([504, 512, 520, 528, 1032, 4096]);
-        for bytes in sizes {
-            let mut memory = std::boxed::Box::new(Memory([0xaa; 4200]));
-            let memory = &mut memory.0;
-            // SAFETY: the bytes lie in the vector.
-            unsafe {
-                if bytes % 16 == 0 {
-                    clear(memory.as_mut_ptr().add(16), bytes);
-                } else {
-                    clear_words(memory.as_mut_ptr().add(16), bytes);
-                }
-                assert!(are_zero(memory.as_ptr().add(16), bytes));
+        // SAFETY: the bytes lie in the memory; registers are used that the processor has.
+        unsafe {
+            for bytes in (8..LONG).step_by(8) {
+                check(bytes, |at| clear_words(at, bytes), |at| are_zero(at, bytes));
             }
-            assert!(memory[..16].iter().chain(&memory[16 + bytes..]).all(|&byte| byte == 0xaa));
-            for at in 0..bytes {
-                memory[16 + at] = 1;
-                // SAFETY: as above.
-                unsafe {
-                    assert!(!are_zero(memory.as_ptr().add(16), bytes), "{at} of {bytes}");
-                    for from in (0..=at + 1).rev().take(40) {
-                        let seen = !rest_is_zero(memory.as_ptr().add(16), from, bytes);
-                        assert_eq!(seen, from <= at, "{at} of {from}..{bytes}");
+            for bytes in (16..=LONG).step_by(16) {
+                let form = inner_of(bytes);
+                check(bytes, |at| clear_short(at, bytes, form), |at| is_short_zero(at, bytes, form));
+            }
+            for bytes in (LONG..=1100).step_by(8).chain((2000..2600).step_by(56)).chain([4096, 4104, 9000]) {
+                check(bytes, |at| clear_many(at, bytes), |at| many_are_zero(at, bytes));
+                #[cfg(target_arch = "x86_64")]
+                {
+                    let wide = Wide::of_this_processor();
+                    if wide != Wide::No {
+                        check(bytes, |at| by_32::clear(at, bytes), |at| by_32::are_zero(at, bytes));
+                    }
+                    if wide == Wide::By64 {
+                        check(bytes, |at| by_64::clear(at, bytes), |at| by_64::are_zero(at, bytes));
                     }
                 }
-                memory[16 + at] = 0;
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_behind_counts_from_its_first_byte() {
+        for bytes in (8..=400).step_by(8) {
+            let mut memory = Memory([0; 10_000]);
+            let memory = &mut memory.0;
+            for at in 0..bytes {
+                memory[BEFORE + at] = 1;
+                for from in (0..=at + 1).rev().take(40) {
+                    // SAFETY: the bytes lie in the memory.
+                    let seen = unsafe { !rest_is_zero(memory[BEFORE..].as_ptr(), from, bytes) };
+                    assert_eq!(seen, from <= at, "{at} of {from}..{bytes}");
+                }
+                memory[BEFORE + at] = 0;
             }
         }
     }

@@ -68,7 +68,12 @@ pub fn locks() -> impl DoubleEndedIterator<Item = &'static Lock> {
 /// The list for a slab with so many free blocks.
 #[inline]
 fn list_for(free: u32, class: usize) -> u8 {
-    if free == 0 { NO_LIST } else { ((free - 1) * LISTS as u32 / form(class).blocks) as u8 }
+    if free == 0 {
+        return NO_LIST;
+    }
+    // (free - 1) * LISTS / blocks, without a division.
+    let (share, blocks) = ((free - 1) * LISTS as u32, form(class).blocks);
+    (1..LISTS as u32).map(|list| u8::from(share >= list * blocks)).sum()
 }
 
 /// What the slabs of a class hold.

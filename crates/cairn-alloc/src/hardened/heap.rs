@@ -15,7 +15,7 @@ pub mod audit;
 
 use core::cell::Cell;
 use core::ptr;
-use core::sync::atomic::{AtomicU16, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicUsize, Ordering::Relaxed};
 
 use cairn_core::count::Place;
 use cairn_core::lock::Lock;
@@ -25,7 +25,7 @@ use cairn_core::sync::compiler_fence;
 use crate::class::{CLASS_COUNT, SHAPES};
 use crate::hardened::center;
 use crate::hardened::random::Stream;
-use crate::hardened::{judge, seal, slab};
+use crate::hardened::{bytes, judge, seal, slab};
 use crate::inside::Inside;
 use crate::registry::{Listing, Registered, Registry};
 use crate::slot::{self, State};
@@ -39,6 +39,8 @@ type Slot = *mut u8;
 pub struct Stock {
     /// `ring_slots` of the ring, then `capacity` of the stock; null before the first use.
     ring: Cell<*mut Slot>,
+    /// The slots of the stock. The block in the first one was chosen at random from all: it is the next to be handed out.
+    slots: Cell<*mut Slot>,
     /// Blocks in the stock.
     length: AtomicU16,
     /// The ring's oldest slot.
@@ -106,35 +108,43 @@ impl Stock {
         usize::from(self.length.load(Relaxed))
     }
 
-    /// The slots of the stock, behind those of the ring.
-    #[inline(always)]
-    fn slots(&self) -> *mut Slot {
-        self.ring.get().wrapping_add(usize::from(self.ring_mask.get()) + 1)
-    }
-
     /// Takes a random block, if more than the floor are there.
     #[inline(always)]
-    fn pick(&self, random: &Stream) -> Option<*mut u8> {
+    fn pick(&self, class: usize, random: &Stream) -> Option<*mut u8> {
         let length = self.own_length();
         if length <= usize::from(self.floor.get()) {
             return None;
         }
         // SAFETY: the stock has `length` blocks, at least one.
-        Some(unsafe { self.pick_of(length, random) })
+        Some(unsafe { self.pick_of(length, class, random) })
     }
 
+    /// Takes the chosen block, and chooses the next one, which the processor fetches meanwhile.
+    ///
     /// # Safety
     /// `length` is the stock's, and above 0.
     #[inline(always)]
-    unsafe fn pick_of(&self, length: usize, random: &Stream) -> *mut u8 {
-        let (slots, at) = (self.slots(), random.below(length));
-        // SAFETY: both slots lie in the stock.
+    unsafe fn pick_of(&self, length: usize, class: usize, random: &Stream) -> *mut u8 {
+        let (slots, left) = (self.slots.get(), length - 1);
+        // SAFETY: the slots lie in the stock, which has two at least. If no block is left, what stands in the first is none either.
         unsafe {
-            let block = *slots.add(at);
-            *slots.add(at) = *slots.add(length - 1);
-            self.length.store((length - 1) as u16, Relaxed);
+            let at = slots.add(1 + random.below(left));
+            let (block, next) = (*slots, *at);
+            *at = *slots.add(left);
+            *slots = next;
+            self.length.store(left as u16, Relaxed);
+            bytes::fetch(next, seal::capacity(class));
             block
         }
+    }
+
+    /// Chooses one of its first blocks at random.
+    ///
+    /// # Safety
+    /// So many are there, at least one.
+    unsafe fn choose(&self, length: usize, random: &Stream) {
+        // SAFETY: both slots lie in the stock.
+        unsafe { ptr::swap(self.slots.get(), self.slots.get().add(random.below(length))) };
     }
 
     /// Puts a block into the quarantine. False, and nothing done, if the stock is full or has no memory.
@@ -152,7 +162,7 @@ impl Stock {
             if oldest.is_null() {
                 self.held.store(self.held.load(Relaxed) + 1, Relaxed);
             } else {
-                *self.slots().add(length) = oldest;
+                *self.slots.get().add(length) = oldest;
                 compiler_fence(ord!("stock-retain", Release));
                 self.length.store(length as u16 + 1, Relaxed);
             }
@@ -185,6 +195,7 @@ impl Stock {
         self.head.set(0);
         // A fork's child that finds the memory finds how much it is.
         compiler_fence(ord!("stock-open", Release));
+        self.slots.set(memory.wrapping_add(ring));
         self.ring.set(memory);
         true
     }
@@ -210,7 +221,7 @@ impl Stock {
 
     /// Puts all its blocks back into their slabs.
     fn empty(&self, class: usize, twice: impl Fn(*mut u8)) {
-        let (ring, slots) = (self.ring.get(), self.slots());
+        let (ring, slots) = (self.ring.get(), self.slots.get());
         let ring_slots = usize::from(self.ring_mask.get()) + 1;
         for slot in 0..ring_slots {
             // SAFETY: the slot is the ring's.
@@ -242,7 +253,7 @@ impl Heap {
     #[inline(always)]
     pub fn pick(&self, class: usize) -> Option<*mut u8> {
         // SAFETY: classes come from the class tables.
-        unsafe { self.stocks.get_unchecked(class) }.pick(&self.random)
+        unsafe { self.stocks.get_unchecked(class) }.pick(class, &self.random)
     }
 
     /// Puts a block that was cleared and marked into quarantine; false, and nothing done, if that needs a trip to the slabs.
@@ -269,15 +280,20 @@ impl Heap {
             .min(room);
         stock.batch.set((2 * usize::from(stock.batch.get())).min(most) as u16);
         // SAFETY: the slots behind the stock's blocks are free, and there are that many.
-        let out = unsafe { core::slice::from_raw_parts_mut(stock.slots().add(length), batch) };
+        let out = unsafe { core::slice::from_raw_parts_mut(stock.slots.get().add(length), batch) };
         let count = center::of(class).take(class, out, &self.random);
         slab::touch(&mut out[..count], class);
         compiler_fence(ord!("stock-fetch", Release));
         stock.length.store((length + count) as u16, Relaxed);
         let block = match length + count {
             0 => ptr::null_mut(),
-            // SAFETY: so many are there.
-            length => unsafe { stock.pick_of(length, &self.random) },
+            // SAFETY: so many are there, and one of them is chosen.
+            now => unsafe {
+                if length == 0 {
+                    stock.choose(now, &self.random);
+                }
+                stock.pick_of(now, class, &self.random)
+            },
         };
         self.housekeeping();
         block
@@ -299,7 +315,7 @@ impl Heap {
             let out = &mut out[..length - keep];
             // SAFETY: the blocks above `keep` are the stock's. They leave it first: a fork in between loses them in the child, but never
             // sees one twice.
-            unsafe { ptr::copy_nonoverlapping(stock.slots().add(keep), out.as_mut_ptr(), out.len()) };
+            unsafe { ptr::copy_nonoverlapping(stock.slots.get().add(keep), out.as_mut_ptr(), out.len()) };
             stock.length.store(keep as u16, Relaxed);
             center::of(class).put(class, out, |block| judge::double_free(block, class));
         }
@@ -330,6 +346,13 @@ pub fn current() -> Option<&'static Heap> {
     let word = slot::heap_word();
     // SAFETY: a word that is no state is the address of a heap, and heaps are never given back.
     (word != 0).then(|| unsafe { &*ptr::with_exposed_provenance::<Heap>(word) })
+}
+
+/// The calling thread's heap, if it has one and is not inside the engine: in fewer instructions.
+#[inline(always)]
+pub fn current_outside() -> Option<&'static Heap> {
+    // SAFETY: as in `current`.
+    slot::heap_word_outside().map(|word| unsafe { &*ptr::with_exposed_provenance::<Heap>(word) })
 }
 
 /// The calling thread's heap; made now if the thread has not allocated before. None if it can't have one.
@@ -472,6 +495,18 @@ pub fn blocks_of(class: usize) -> usize {
         usize::from(stock.length.load(Relaxed)) + usize::from(stock.held.load(Relaxed))
     };
     REGISTRY.all().map(of).sum()
+}
+
+/// Whether a block waits in the ring or stock of any thread. For messages: what other threads do meanwhile may be missed.
+#[cold]
+pub fn holds(class: usize, block: *mut u8) -> bool {
+    let in_stock = |stock: &Stock| {
+        let (ring, slots) = (stock.ring.get(), usize::from(stock.ring_mask.get()) + 1 + stock.own_length());
+        // SAFETY: the slots of the ring, then those of the stock. Memory of stocks is never unmapped.
+        !ring.is_null()
+            && (0..slots).any(|slot| unsafe { AtomicPtr::from_ptr(ring.add(slot)).load(Relaxed) } == block)
+    };
+    REGISTRY.all().any(|heap| in_stock(&heap.stocks[class]))
 }
 
 /// Threads that have a heap.

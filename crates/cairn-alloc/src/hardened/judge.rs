@@ -7,10 +7,10 @@ use cairn_core::os;
 
 use crate::class::block_size;
 use crate::fault::{self, Call, with_thread};
-use crate::hardened::center;
 use crate::hardened::seal::{self, SEAL, State};
 use crate::hardened::slab::Spot;
 use crate::hardened::vault::form;
+use crate::hardened::{center, heap};
 
 fn of_class(line: Line, class: usize) -> Line {
     let line = line.text(" (block of ").number(block_size(class)).text(" bytes, class ").number(class);
@@ -63,17 +63,22 @@ pub fn no_live_block(call: Call, address: *mut u8, spot: Spot) -> ! {
     }
     let capacity = seal::capacity(class);
     // SAFETY: a block of the class begins here.
-    match unsafe { seal::state(address, capacity) } {
-        State::Freed => freed_before(call, address, class),
-        // Its page went back to the kernel, or it was never handed out; only its slab knows that it is free.
-        State::Fresh if center::of(class).has(class, address) => freed_before(call, address, class),
+    let (state, untouched) =
+        unsafe { (seal::state(address, capacity), seal::is_untouched(address, capacity)) };
+    match state {
+        // Free, as its slab or a thread knows, or (between them) as it reads; whatever was written to it since.
+        State::Zero | State::Broken
+            if untouched || heap::holds(class, address) || center::of(class).has(class, address) =>
+        {
+            freed_before(call, address, class)
+        }
         State::Live(size) => {
             // SAFETY: the same.
             let (first, bytes) = unsafe { seal::changed_behind(address, capacity, size) }.unwrap_or((0, 0));
             let line = of_class(Line::new().text("overflow of ").address(address.addr()), class);
             behind(line, size, first, bytes)
         }
-        State::Fresh | State::Broken => {
+        State::Zero | State::Broken => {
             let line = of_class(Line::new().text("overflow of ").address(address.addr()), class);
             let line = line.text(": the seal, its last ").number(SEAL).text(" bytes, was written over");
             fault::end(line)

@@ -51,11 +51,11 @@ impl Stream {
         Stream { state: Cell::new(0), store, left: Cell::new(0), trips: Cell::new(0) }
     }
 
-    /// A number below `bound`, which is at most 2^16 and not 0.
+    /// A number below `bound`, which is at most 2^16; 0 if that is 0.
     #[inline(always)]
     pub fn below(&self, bound: usize) -> usize {
-        // A linear congruential generator; only its upper bits are used.
-        let state = self.state.get().wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        // A multiplicative congruential generator (its state is odd); only its upper bits are used.
+        let state = self.state.get().wrapping_mul(0xaf25_1af3_b0f0_25b5);
         self.state.set(state);
         ((state >> 32) as usize * bound) >> 32
     }
@@ -83,7 +83,7 @@ impl Stream {
             left => left,
         };
         self.left.set(left - 1);
-        self.state.set(self.state.get() ^ self.store[left - 1].replace(0));
+        self.state.set((self.state.get() ^ self.store[left - 1].replace(0)) | 1);
     }
 
     /// Forgets what it has: the child of a fork must not go on as its parent does.

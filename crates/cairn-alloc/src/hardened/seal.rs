@@ -3,35 +3,30 @@
 //! ```text
 //!   live:  │ bytes that were asked for │ pattern (8) │ zeroes .. │ seal = hash(address) ^ rest << 48 │
 //!                                      └────────── rest ────────┘
-//!   free:  │ zeroes ..                                          │ hash(address) ^ FREED             │
-//!   never handed out, or its page went back:  zeroes, the seal too
+//!   free:  │ zeroes ..                                                                              │
 //! ```
 //! `rest`, the bytes between what was asked for and the seal, may be 0 to 7: then the seal covers the end of the pattern. So whatever
 //! writes behind the bytes that were asked for hits the pattern or the seal, and since no byte of either is 0 there, the 0 that
 //! ends a string too. The hash is bound to the address and to secrets of the process.
 //!
-//! Invariant: a hardened small block is live iff its seal says so. The program has no business in a free block, all of which is zero
-//! but the seal; so what it writes there is found when the block is handed out again.
+//! Invariant: a hardened small block is live iff its seal says so. The program has no business in a free block, all of which is zero, as
+//! the kernel gave it; so what it writes there is found when the block is handed out again.
 
-use crate::hardened::bytes;
-use crate::hardened::vault::{form, vault};
+use crate::hardened::bytes::{self, LONG};
+use crate::hardened::vault::{Form, RESTS, form, vault};
 
 /// Bytes of a seal.
 pub const SEAL: usize = 8;
 /// Bits of a seal that tell nothing but that it is one.
 const SURE: u32 = 48;
-/// In the seal of a free block: no length that a rest could have.
-const FREED: u64 = 0xf4ee_0000_0000_0000;
 
 /// What a seal says about its block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// It is live, and its program asked for so many bytes.
     Live(usize),
-    /// It is free.
-    Freed,
-    /// It was never handed out since its page came from the kernel.
-    Fresh,
+    /// Nothing: zero, as in a free block.
+    Zero,
     /// Something else was written there.
     Broken,
 }
@@ -40,8 +35,8 @@ pub enum State {
 #[inline(always)]
 fn hash(block: *mut u8) -> u64 {
     let vault = vault();
-    let product = (block.addr() as u64 ^ vault.key).wrapping_mul(vault.factor);
-    product ^ (product >> 29) | 1
+    // The upper bits of a product depend on all those of its factors; so they come first.
+    (block.addr() as u64 ^ vault.key).wrapping_mul(vault.factor).swap_bytes() | 1
 }
 
 /// Bytes of a block of `class` before its seal.
@@ -89,13 +84,28 @@ pub unsafe fn close(block: *mut u8, capacity: usize, size: usize) {
 /// The block is the caller's and has that capacity, which is no less than `size`.
 #[inline(always)]
 pub unsafe fn hand_out(block: *mut u8, capacity: usize, size: usize) -> bool {
-    let hash = hash(block);
     // SAFETY: the caller's contract.
     unsafe {
-        let seal = *word(block, capacity);
-        let untouched = bytes::are_zero(block, capacity) && (seal == hash ^ FREED || seal == 0);
+        let untouched = is_untouched(block, capacity);
         if untouched {
-            write(block, capacity, size, hash);
+            write(block, capacity, size, hash(block));
+        }
+        untouched
+    }
+}
+
+/// [`hand_out`] for short blocks, without a call.
+///
+/// # Safety
+/// As for [`hand_out`]; `form` is that of a class of short blocks.
+#[inline(always)]
+pub unsafe fn hand_out_short(block: *mut u8, form: &Form, size: usize) -> bool {
+    let capacity = form.size as usize - SEAL;
+    // SAFETY: the caller's contract.
+    unsafe {
+        let untouched = bytes::is_short_zero(block, form.size as usize, form.inner);
+        if untouched {
+            write(block, capacity, size, hash(block));
         }
         untouched
     }
@@ -145,27 +155,63 @@ pub unsafe fn end(block: *mut u8, capacity: usize, accept: impl FnOnce(usize)) -
     unsafe {
         let Some(size) = open_with(block, capacity, hash) else { return false };
         accept(size);
-        let bytes = capacity + SEAL;
-        if bytes.is_multiple_of(16) {
-            bytes::clear(block, ((size + SEAL + 15) & !15).min(bytes));
-        } else {
-            bytes::clear_words(block, bytes);
-        }
-        *word(block, capacity) = hash ^ FREED;
+        clear(block, capacity, size);
     }
     true
 }
 
-/// Whether a free block is as it was left: zero, and its seal one of a free block.
+/// Clears a block that was live: what was asked for, the pattern, and the seal.
+///
+/// # Safety
+/// The block is the caller's, has that capacity, and all behind the pattern is zero.
+#[inline(always)]
+unsafe fn clear(block: *mut u8, capacity: usize, size: usize) {
+    // SAFETY: no more than the block is cleared.
+    unsafe {
+        let used = (size + SEAL).next_multiple_of(8);
+        if used < LONG {
+            bytes::clear_words(block, used)
+        } else {
+            bytes::clear_many(block, used)
+        }
+        *word(block, capacity) = 0;
+    }
+}
+
+/// [`end`] for a short block, without a call or a branch that depends on the size. False, and nothing done, if it is not live, if something
+/// behind it was changed, or if it has more bytes to spare than its class asks for: `end` knows.
+///
+/// # Safety
+/// As for [`end`]; `form` is that of a class of short blocks.
+#[inline(always)]
+pub unsafe fn end_short(block: *mut u8, form: &Form) -> bool {
+    let (vault, capacity) = (vault(), form.short as usize);
+    // SAFETY: the caller's contract, and as in `open_with`. There are 8 bytes before the seal of a block of 16 or more.
+    unsafe {
+        // Of a live block that is the rest, since the other bits are those of the hash.
+        let rest = (*word(block, capacity) ^ hash(block)).rotate_left(64 - SURE) as usize;
+        if rest >= RESTS || rest > capacity {
+            return false;
+        }
+        let behind = block.add(capacity - rest).cast::<u64>().read_unaligned() ^ vault.pattern;
+        let last = *block.add(capacity - SEAL).cast::<u64>();
+        let rests = &vault.rests;
+        if behind & rests.behind[rest] | (last & rests.known[rest] ^ rests.last[rest]) != 0 {
+            return false;
+        }
+        bytes::clear_short(block, capacity + SEAL, form.inner);
+    }
+    true
+}
+
+/// Whether a free block is as it was left: zero.
 ///
 /// # Safety
 /// A block of that capacity begins here, and is the caller's.
+#[inline(always)]
 pub unsafe fn is_untouched(block: *mut u8, capacity: usize) -> bool {
     // SAFETY: the caller's contract.
-    unsafe {
-        let seal = *word(block, capacity);
-        bytes::are_zero(block, capacity) && (seal == 0 || seal == hash(block) ^ FREED)
-    }
+    unsafe { bytes::are_zero(block, capacity + SEAL) }
 }
 
 /// What the seal says; for messages.
@@ -179,8 +225,7 @@ pub unsafe fn state(block: *mut u8, capacity: usize) -> State {
     let told = word ^ hash(block);
     let rest = (told >> SURE) as usize;
     match told {
-        _ if word == 0 => State::Fresh,
-        FREED => State::Freed,
+        _ if word == 0 => State::Zero,
         _ if told << (64 - SURE) == 0 && rest <= capacity => State::Live(capacity - rest),
         _ => State::Broken,
     }
@@ -204,7 +249,7 @@ pub unsafe fn changed_behind(block: *mut u8, capacity: usize, size: usize) -> Op
     Some((first - size, last - first + 1))
 }
 
-/// The offset of the first byte of a free block that is not zero; None if only the seal is.
+/// The offset of the first byte before the seal of a free block that is not zero; None if only the seal is not.
 ///
 /// # Safety
 /// A block of that capacity begins here.

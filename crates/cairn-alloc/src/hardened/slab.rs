@@ -47,6 +47,16 @@ pub fn locate(address: usize) -> Option<Spot> {
     if granule >= vault().granules {
         return locate_further(address);
     }
+    locate_in_first(address)
+}
+
+/// The same if it lies in the first region; None in others.
+#[inline(always)]
+pub fn locate_in_first(address: usize) -> Option<Spot> {
+    let granule = address.wrapping_sub(vault().base) / GRANULE;
+    if granule >= vault().granules {
+        return None;
+    }
     // SAFETY: the map has a byte for each granule of the first region. Relaxed: whoever holds a block learned of it after its class
     // was stored.
     let class = usize::from(unsafe { (*vault().map.add(granule)).load(Relaxed) });

@@ -10,7 +10,8 @@ use core::sync::atomic::AtomicU8;
 use cairn_core::os;
 
 use crate::class::{CLASS_COUNT, GRANULE, SHAPES};
-use crate::hardened::{bytes, random};
+use crate::hardened::bytes::{self, Wide};
+use crate::hardened::random;
 use crate::region;
 
 /// Bytes of the vault.
@@ -36,10 +37,45 @@ pub struct Vault {
     pub pattern: u64,
     /// Bytes of the guard at the end of a slab.
     pub guard: usize,
-    /// The processor has wide loads.
-    pub wide: bool,
+    /// The processor's wide registers.
+    pub wide: Wide,
+    /// What a free looks for behind a block.
+    pub rests: Rests,
     /// By class.
     pub forms: [Form; CLASS_COUNT],
+}
+
+/// By the bytes between what was asked for and the seal, as far as they are less than two words: what stands there, so that a free needs no
+/// branch that depends on them.
+#[derive(Clone, Copy)]
+pub struct Rests {
+    /// Bits of the word behind what was asked for that are the pattern's, and not the seal's.
+    pub behind: [u64; RESTS],
+    /// Bits of the word before the seal that are not the program's, if the whole pattern is there (else that was looked at),
+    pub known: [u64; RESTS],
+    /// and what they are.
+    pub last: [u64; RESTS],
+}
+
+/// See [`Rests`].
+pub const RESTS: usize = 16;
+
+impl Rests {
+    const NONE: Rests = Rests { behind: [0; RESTS], known: [0; RESTS], last: [0; RESTS] };
+
+    fn of(pattern: u64) -> Rests {
+        let mut rests = Rests::NONE;
+        for rest in 0..RESTS {
+            if rest < 8 {
+                rests.behind[rest] = (1 << (8 * rest)) - 1;
+            } else {
+                rests.behind[rest] = u64::MAX;
+                rests.known[rest] = u64::MAX;
+                rests.last[rest] = pattern >> (8 * (rest - 8));
+            }
+        }
+        rests
+    }
 }
 
 /// What a hardened slab of one class looks like.
@@ -57,22 +93,35 @@ pub struct Form {
     pub mask: u32,
     /// Blocks of a slab.
     pub blocks: u32,
+    /// Bytes of a block before its seal, if it is as short as the mode's fast paths want them ([`SHORT_MAX`], a multiple of 16); else 0.
+    pub short: u32,
+    /// Of such a block: where the second and the second last 16 bytes begin.
+    pub inner: [u8; 2],
+    _pad: u16,
 }
 
+/// Bytes of the largest block that the mode's fast paths serve.
+pub const SHORT_MAX: usize = bytes::LONG;
+
 impl Form {
-    const NONE: Form = Form { multiplier: 0, size: 0, limit: 0, mask: 0, blocks: 0 };
+    const NONE: Form =
+        Form { multiplier: 0, size: 0, limit: 0, mask: 0, blocks: 0, short: 0, inner: [0; 2], _pad: 0 };
 
     fn of(class: usize, guard: usize) -> Form {
         let shape = &SHAPES[class];
         let bytes = usize::from(shape.granules) * GRANULE;
         let size = shape.size as usize;
         let blocks = (bytes - guard) / size;
+        let is_short = size <= SHORT_MAX && size.is_multiple_of(16);
         Form {
             multiplier: u64::MAX / size as u64 + 1,
             size: shape.size,
             limit: (blocks * size) as u32,
             mask: bytes as u32 - 1,
             blocks: blocks as u32,
+            short: if is_short { size as u32 - 8 } else { 0 },
+            inner: if is_short { bytes::inner_of(size) } else { [0; 2] },
+            _pad: 0,
         }
     }
 
@@ -99,7 +148,8 @@ static VAULT: Cell = Cell(UnsafeCell::new(Vault {
     factor: 0,
     pattern: 0,
     guard: 0,
-    wide: false,
+    wide: Wide::No,
+    rests: Rests::NONE,
     forms: [Form::NONE; CLASS_COUNT],
 }));
 
@@ -138,7 +188,8 @@ pub fn fill() -> bool {
     vault.factor = factor | 1;
     vault.pattern = pattern | 0x0101_0101_0101_0101;
     vault.guard = guard;
-    vault.wide = bytes::has_wide();
+    vault.wide = Wide::of_this_processor();
+    vault.rests = Rests::of(vault.pattern);
     for class in 1..CLASS_COUNT {
         vault.forms[class] = Form::of(class, guard);
     }

@@ -85,6 +85,6 @@ pub mod damage {
     pub fn own(class: usize) -> (*mut Slot, *mut u16) {
         let stock = &current().expect("a heap").stocks[class];
         assert!(stock.own_length() > 1);
-        (stock.slots(), stock.held.as_ptr())
+        (stock.slots.get(), stock.held.as_ptr())
     }
 }
