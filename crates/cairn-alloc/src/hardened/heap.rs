@@ -92,7 +92,7 @@ const RING_MAX: usize = 64;
 const RING_BYTES: usize = 16 << 10;
 const RING_MIN: usize = 4;
 /// and the same for a stock.
-const STOCK_MAX: usize = 64;
+const STOCK_MAX: usize = 128;
 const STOCK_BYTES: usize = 32 << 10;
 const STOCK_MIN: usize = 6;
 /// What stays in a stock to choose from is at most this.
