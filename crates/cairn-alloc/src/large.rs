@@ -135,12 +135,13 @@ fn align_for(bytes: usize) -> usize {
     if bytes >= HUGE_MIN && region::is_roomy() && pages::huge::are_on() { os::HUGE_PAGE } else { 1 }
 }
 
-/// Gives a block huge pages for `bytes` bytes from `from` on, as long as they come quickly, and lets the kernel give it some for the
-/// rest, as it is touched, if all of them did and those before too.
+/// Gives a block huge pages for `bytes` bytes from `from` on, and for as many more as it takes to know them reliable, as long as they come
+/// quickly; if all did, and those before too, lets the kernel give it some for the rest, as it is touched.
 fn favour_huge(block: Block, from: usize, bytes: usize) {
     let at = block.address();
     let first = (at.addr() + from).next_multiple_of(os::HUGE_PAGE);
-    let end = (at.addr() + (from + bytes).min(block.bytes())) / os::HUGE_PAGE * os::HUGE_PAGE;
+    let end = (at.addr() + block.bytes()) / os::HUGE_PAGE * os::HUGE_PAGE;
+    let least = at.addr() + from + bytes;
     // Further regions have what the system gives by default.
     let in_first = core::ptr::eq(block.0.region, &region::regions()[0]);
     if first >= end || !in_first || pages::is_all_dirty(block.0) || !pages::wants_huge() {
@@ -160,7 +161,7 @@ fn favour_huge(block: Block, from: usize, bytes: usize) {
         // SAFETY: the huge page lies in the block.
         let filled = unsafe { pages::huge::timed(at.with_addr(address)) };
         reliable = pages::tried_huge(filled);
-        if filled != Filled::Quickly {
+        if filled != Filled::Quickly || (reliable && address + os::HUGE_PAGE >= least) {
             break;
         }
     }
