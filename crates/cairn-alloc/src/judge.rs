@@ -18,12 +18,30 @@ use crate::fault::{self, Call};
 use crate::inside::Inside;
 use crate::region::{self, Place};
 use crate::slab::{Fault, Slab};
-use crate::{center, large, mark};
+use crate::{center, large, mark, thread};
 
 /// What begins at an address: a live small block of this class, or perhaps a large block (0).
 ///
 /// Ends the process with a message if it is in a slab and no live block begins there.
+#[inline]
 pub fn class_of_live(block: *mut u8, call: Call) -> usize {
+    // Nearly all blocks that come to a slow path are in order, and the fast path's few instructions say so.
+    if let Some((code, offset)) = region::code_in_first(block.addr())
+        && thread::entry(code).is_begin(offset)
+    {
+        let class = class::of_code(code);
+        // SAFETY: a block of a slab begins here.
+        if !unsafe { mark::is_set(block, class) } {
+            return class;
+        }
+    }
+    judge(block, call)
+}
+
+/// The same for any address, with words.
+#[cold]
+#[inline(never)]
+fn judge(block: *mut u8, call: Call) -> usize {
     let Some(place) = region::locate(block.addr()) else { return 0 };
     let class = place.class();
     if class != 0

@@ -76,6 +76,8 @@ pub struct Heap {
     capacity_bytes: AtomicUsize,
     /// Misses so far; paces the housekeeping.
     misses: AtomicUsize,
+    /// No bin asks for more capacity before that many misses.
+    refused_until: AtomicUsize,
     /// [`pages::growths`] at the last housekeeping.
     growths: AtomicUsize,
     /// Whether it calls seldom.
@@ -112,8 +114,11 @@ const SWING_HALVES_MAX: usize = 3;
 const MISSES_PER_TICK: usize = 64;
 /// and between two looks at the clock, to see whether the thread may go to rest;
 const MISSES_PER_LOOK: usize = 4;
-/// besides those when a bin misses that has no more capacity yet: the thread does something new.
+/// besides those when a bin misses that has no more capacity yet, but may have: the thread does something new.
 const NEW_BIN: usize = 3;
+/// Misses between two attempts to let a bin grow where the thread has as much as it may: to find that out costs more than the rest of a
+/// miss.
+const MISSES_PER_CHARGE: usize = 16;
 /// Looks after which an idle bin is closed; one look if the heap has grown since the last.
 const IDLE_LOOKS_MAX: u8 = 16;
 
@@ -309,9 +314,14 @@ impl Heap {
         if (capacity >= BATCH_MAX && !swings) || capacity >= usize::from(shape.bin_max) {
             return capacity;
         }
+        let misses = self.misses.load(Relaxed);
+        if misses < self.refused_until.load(Relaxed) {
+            return capacity;
+        }
         let wanted = (2 * capacity + 1).min(shape.bin_max.into());
         let bytes = (wanted - capacity) * shape.size as usize;
         if !self.charge(bytes) {
+            self.refused_until.store(misses + MISSES_PER_CHARGE, Relaxed);
             return capacity;
         }
         if !bin.set_capacity(cold, wanted) {
@@ -348,6 +358,7 @@ impl Heap {
 
     fn discharge(&self, bytes: usize) {
         self.capacity_bytes.store(self.capacity_bytes.load(Relaxed) - bytes, Relaxed);
+        self.refused_until.store(0, Relaxed);
         count::atomic(Place::Capacity, &CAPACITY_BYTES);
         CAPACITY_BYTES.fetch_sub(bytes, Relaxed);
     }
@@ -386,7 +397,8 @@ impl Heap {
     fn housekeeping(&self, capacity: usize) {
         let misses = self.misses.load(Relaxed) + 1;
         self.misses.store(misses, Relaxed);
-        if capacity <= NEW_BIN || misses.is_multiple_of(MISSES_PER_LOOK) {
+        let new = capacity <= NEW_BIN && misses > self.refused_until.load(Relaxed);
+        if new || misses.is_multiple_of(MISSES_PER_LOOK) {
             self.try_to_rest();
         }
         if !misses.is_multiple_of(MISSES_PER_TICK) {
