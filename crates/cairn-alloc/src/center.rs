@@ -16,11 +16,12 @@ mod audit;
 
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use cairn_core::count::Place;
 use cairn_core::list::{Links, List};
 use cairn_core::lock::Lock;
+use cairn_core::os;
 
 use crate::class::{CLASS_COUNT, GRANULE, SHAPES};
 use crate::descriptor::{Descriptor, NO_LIST};
@@ -40,6 +41,9 @@ pub use audit::{check_slabs, check_stacks, is_stacked_while};
 pub const LINE: u32 = 64;
 /// Lists of slabs by fullness; the last is the fullest.
 const LISTS: usize = 4;
+
+/// Milliseconds between two rounds that growth began.
+const GROWTH_ROUND_MS: u64 = 32;
 
 /// Batches that may wait in the transfer stack of one class, at most. Short, because recycled batches are scattered
 /// and locality is worth more than the hand-over (DESIGN §4.4).
@@ -410,7 +414,7 @@ pub fn purge_step(new_window: bool, grew: bool, bytes: Option<usize>) {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     // A race skips or repeats classes, which does no harm.
     let mut next = NEXT.load(Relaxed);
-    if next == 0 && (new_window || grew) {
+    if next == 0 && (new_window || (grew && is_round_due())) {
         next = CLASS_COUNT - 1;
     }
     let last = if bytes.is_some() { 0 } else { next.saturating_sub(CLASSES) };
@@ -428,6 +432,19 @@ pub fn purge_step(new_window: bool, grew: bool, bytes: Option<usize>) {
     if new_window {
         shelf::settle(true);
     }
+}
+
+/// Whether growth may begin another round, which it does seldom: what was free a moment ago will mostly be used again, and then each hole costs
+/// two system calls' worth of time, and other CPUs an interrupt.
+fn is_round_due() -> bool {
+    static LAST_MS: AtomicU64 = AtomicU64::new(0);
+    let now_ms = os::now_ms();
+    // A race begins two rounds, which does no harm.
+    let due = now_ms.saturating_sub(LAST_MS.load(Relaxed)) >= GROWTH_ROUND_MS;
+    if due {
+        LAST_MS.store(now_ms, Relaxed);
+    }
+    due
 }
 
 /// Empties the shelves and the transfer stacks of all classes into their slabs.
