@@ -34,7 +34,7 @@ const PAUSE_MIN: usize = 256;
 /// 4 GiB at most.
 const PAUSE_MAX: usize = 64 << 10;
 /// So many quick ones in a row, and the slow ones are forgotten.
-const STREAK: u32 = 8;
+const STREAK: u32 = 4;
 
 /// The state of the policy.
 pub struct Huge {
