@@ -406,7 +406,7 @@ impl Links for SlabLinks {
 }
 
 /// One step of giving back the holes in idle slabs, if a round is under way. A new window of the decay begins one if none is, and
-/// so does growth; what lay on a shelf for a window goes too. A busy thread looks at a few classes and takes about a
+/// so does growth, now and then; what lay on a shelf for a window goes too. A busy thread looks at a few classes and takes about a
 /// millisecond at most, whatever it leaves; with `bytes` it is so many bytes, and nothing is left.
 pub fn purge_step(new_window: bool, grew: bool, bytes: Option<usize>) {
     const CLASSES: usize = 8;

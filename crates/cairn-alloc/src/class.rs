@@ -235,6 +235,14 @@ impl Entry {
         }
         (u64::from(offset) + self.before).wrapping_mul(self.multiplier) < self.multiplier
     }
+
+    /// The same, and that it is one of the blocks of `class`, whose granule it is: behind the last one a rest may look like one more.
+    #[inline]
+    pub fn is_block(&self, offset: u16, class: usize) -> bool {
+        let shape = &SHAPES[class];
+        let extent = u64::from(shape.blocks) * u64::from(shape.size);
+        u64::from(offset) + self.before < extent && self.is_begin(offset)
+    }
 }
 
 /// The code of granule `index` of a slab of `class`.

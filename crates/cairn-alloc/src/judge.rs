@@ -11,9 +11,9 @@
 //! ```
 //! The fast path of free makes the first four judgements in a few instructions ([`class::Entry`], mark.rs); this is the same with words.
 
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Relaxed, fence};
 
-use crate::class::{self, CLASS_COUNT, block_size};
+use crate::class::{self, CLASS_COUNT, Code, block_size};
 use crate::fault::{self, Call};
 use crate::inside::Inside;
 use crate::region::{self, Place};
@@ -25,17 +25,26 @@ use crate::{center, large, mark, thread};
 /// Ends the process with a message if it is in a slab and no live block begins there.
 #[inline]
 pub fn class_of_live(block: *mut u8, call: Call) -> usize {
-    // Nearly all blocks that come to a slow path are in order, and the fast path's few instructions say so.
+    // Nearly all blocks that come to a slow path are in order, and a few instructions more than the fast path's say so.
     if let Some((code, offset)) = region::code_in_first(block.addr())
-        && thread::entry(code).is_begin(offset)
+        && thread::entry(code).is_block(offset, class::of_code(code))
     {
         let class = class::of_code(code);
         // SAFETY: a block of a slab begins here.
-        if !unsafe { mark::is_set(block, class) } {
+        let free = unsafe { mark::is_set(block, class) };
+        if !free && is_still(block, code) {
             return class;
         }
     }
     judge(block, call)
+}
+
+/// Whether a granule's code is what it was before the mark of a block was looked at. Where pages go back the flag is set first: who found
+/// no mark because its page is gone finds another code.
+fn is_still(block: *mut u8, code: Code) -> bool {
+    // Acquire: the mark was read before the code is. (Both are plain loads on x86-64, in this order.)
+    fence(Acquire);
+    region::code_in_first(block.addr()).is_some_and(|(now, _)| now == code)
 }
 
 /// The same for any address, with words.

@@ -153,6 +153,9 @@ fn favour_huge(block: Block, from: usize, bytes: usize) {
     block.set(LargeBody { huge: true, ..block.body() });
     let mut reliable = false;
     for address in (first..end).step_by(os::HUGE_PAGE) {
+        if reliable && address >= least {
+            break;
+        }
         let granule = (address - at.addr()) / GRANULE;
         if !pages::is_clean(block.0, granule, granule + os::HUGE_PAGE / GRANULE) {
             // To fill what has pages already is quick, and says nothing.
@@ -161,7 +164,7 @@ fn favour_huge(block: Block, from: usize, bytes: usize) {
         // SAFETY: the huge page lies in the block.
         let filled = unsafe { pages::huge::timed(at.with_addr(address)) };
         reliable = pages::tried_huge(filled);
-        if filled != Filled::Quickly || (reliable && address + os::HUGE_PAGE >= least) {
+        if filled != Filled::Quickly {
             break;
         }
     }

@@ -76,7 +76,9 @@ pub struct Heap {
     capacity_bytes: AtomicUsize,
     /// Misses so far; paces the housekeeping.
     misses: AtomicUsize,
-    /// No bin asks for more capacity before that many misses.
+    /// No bin asks for so many bytes of capacity
+    refused_bytes: AtomicUsize,
+    /// before that many misses.
     refused_until: AtomicUsize,
     /// [`pages::growths`] at the last housekeeping.
     growths: AtomicUsize,
@@ -235,7 +237,9 @@ pub fn allocate(class: usize) -> *mut u8 {
     }
     let capacity = heap.adapt(class, Miss::Empty);
     if capacity == 0 {
-        return allocate_directly(class);
+        let block = allocate_directly(class);
+        heap.housekeeping(capacity);
+        return block;
     }
     let center = center::of(class);
     let count = capacity.div_ceil(2).min(BATCH_MAX);
@@ -317,13 +321,14 @@ impl Heap {
         if (capacity >= BATCH_MAX && !swings) || capacity >= usize::from(shape.bin_max) {
             return capacity;
         }
-        let misses = self.misses.load(Relaxed);
-        if misses < self.refused_until.load(Relaxed) {
-            return capacity;
-        }
         let wanted = (2 * capacity + 1).min(shape.bin_max.into());
         let bytes = (wanted - capacity) * shape.size as usize;
+        let misses = self.misses.load(Relaxed);
+        if misses < self.refused_until.load(Relaxed) && bytes >= self.refused_bytes.load(Relaxed) {
+            return capacity;
+        }
         if !self.charge(bytes) {
+            self.refused_bytes.store(bytes, Relaxed);
             self.refused_until.store(misses + MISSES_PER_CHARGE, Relaxed);
             return capacity;
         }

@@ -203,6 +203,44 @@ fn bins_grow_with_use_and_are_bounded() {
     assert!(held <= 64 << 10, "{held} bytes are held where 64 KiB are allowed");
 }
 
+/// A thread that may not have more asks again later, also if all it does is to allocate.
+#[test]
+fn what_was_refused_may_be_had_later() {
+    let _alone = alone();
+    settings::THREAD_KIB.set(64);
+    let held = in_a_thread(|| {
+        swing();
+        let early = blocks(20, 2000);
+        settings::THREAD_KIB.set(settings::THREAD_KIB.default);
+        let mut late = blocks(60, 2000);
+        free_all(late.pop());
+        let held = class(2000).bin_blocks;
+        free_all(early.into_iter().chain(late));
+        held
+    });
+    assert!(held > 0, "the bin never grew");
+}
+
+/// That a large bin may not grow does not keep a small one from it.
+#[test]
+fn a_small_bin_grows_beside_a_large_one_that_may_not() {
+    let _alone = alone();
+    settings::THREAD_KIB.set(64);
+    let most = in_a_thread(|| {
+        let mut used = blocks(3, 30_000);
+        let mut most = 0;
+        for _ in 0..40 {
+            used.push(written(30_000));
+            used.push(written(64));
+            most = most.max(class(64).bin_blocks);
+        }
+        free_all(used);
+        most
+    });
+    settings::THREAD_KIB.set(settings::THREAD_KIB.default);
+    assert!(most > 3, "{most} blocks in the small bin at most");
+}
+
 /// What threads held when they ended is in nobody's bins, what they were allowed goes to later ones, and their records are used again.
 #[test]
 fn ended_threads_leave_nothing() {

@@ -65,12 +65,12 @@ fn string_end(text: &str) -> usize {
 pub fn count(source: &str) -> Counts {
     let code = code(source);
     let shipped = code.find("#[cfg(test)]\nmod tests {").map_or(&code[..], |tests| &code[..tests]);
-    let mut words =
-        shipped.split_inclusive(|c: char| c.is_whitespace() || "{}()[]<>,;".contains(c)).flat_map(|piece| {
-            let word = piece.trim_end_matches(|c: char| c.is_whitespace() || "{}()[]<>,;".contains(c));
-            let mark = piece[word.len()..].trim();
-            [word, mark].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>()
-        });
+    let divides = |c: char| c.is_whitespace() || "{}()[]<>,;!&*|=-".contains(c);
+    let mut words = shipped.split_inclusive(divides).flat_map(|piece| {
+        let word = piece.trim_end_matches(divides);
+        let mark = piece[word.len()..].trim();
+        [word, mark].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>()
+    });
     let mut counts = Counts::default();
     while let Some(word) = words.next() {
         if word != "unsafe" {

@@ -85,7 +85,7 @@ unsafe impl Sync for Pool {}
 
 static POOL: Pool = Pool { lock: Lock::new(), books: UnsafeCell::new(Books::NONE) };
 
-/// The pool's addresses. Written once, before the mode begins.
+/// The pool's addresses. Written before the mode begins, and again only if that is refused.
 static BEGIN: AtomicUsize = AtomicUsize::new(0);
 static BYTES: AtomicUsize = AtomicUsize::new(0);
 
@@ -244,7 +244,7 @@ impl Books {
     /// A record. No two references to the same one are kept at once.
     fn record(&self, number: u32) -> &'static mut Record {
         // SAFETY: numbers come from `owners` and the lists, which hold those of records in use; what was never written reads as
-        // zero, a vacant record. The table stays for ever, and the books are used by one thread at a time.
+        // zero, a vacant record. The table stays for as long as there is a pool, and the books are used by one thread at a time.
         unsafe { &mut *self.records.add(number as usize) }
     }
 

@@ -148,6 +148,10 @@ pub fn bury_the_dead() {
     let mine = mine().map_or(ptr::null(), ptr::from_ref);
     let (mut threads, mut capacity) = (0, 0);
     for heap in REGISTRY.all() {
+        // What was refused among many threads may be had now. (Only written if need be: the page is shared with the parent.)
+        if heap.refused_until.load(Relaxed) > 0 {
+            heap.refused_until.store(0, Relaxed);
+        }
         if ptr::eq(heap, mine) {
             threads = 1;
             capacity = heap.capacity_bytes.load(Relaxed);

@@ -58,6 +58,8 @@ static char *address(const char *what) {
     if (is(what, "inside-16-KiB")) return (char *)malloc(16000) + 4096;
     if (is(what, "inside-large")) return large + 300000;
     if (is(what, "inside-large-granule")) return large + 65536;
+    /* What a slab has left behind its last block: 16 bytes, if it is one of 64 KiB. */
+    if (is(what, "rest")) return (char *)(((uintptr_t)block | 65535) - 15);
     if (is(what, "global")) return global;
     if (is(what, "code")) return (char *)(void *)address;
     if (is(what, "wild")) return (char *)0x7654321000;

@@ -172,8 +172,11 @@ impl Field {
             at.ok_or_else(|| format!("there is no stage {name}\n\n{USAGE}"))
         };
         let (first, last) = (place(&options.from)?, place(&options.until)?);
+        if first > last {
+            return Err(format!("{} comes after {}\n\n{USAGE}", options.from, options.until));
+        }
         stages.truncate(last + 1);
-        stages.drain(..first.min(last));
+        stages.drain(..first);
         let field =
             Field { tree: dir.join("tree"), target: dir.join("target"), jobs: options.jobs.clone(), stages };
         copy(scratch::workspace(), &field.tree).map_err(|e| format!("cannot copy the sources: {e}"))?;
