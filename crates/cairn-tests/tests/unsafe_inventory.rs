@@ -77,7 +77,7 @@ fn the_reader_tells_code_from_words() {
         unsafe impl Sync for A {}
         #[unsafe(no_mangle)]
         unsafe extern "C" fn a() { let s = "unsafe { in a \" string }"; unsafe { b() } }
-        fn c() { let q = '"'; if unsafe { d() } {} (unsafe {e()}) }
+        fn c() { let q = '"'; if unsafe { d() } {} (unsafe {e()}); !unsafe { f() } || *unsafe { g() } }
     "##;
-    assert_eq!(unsafe_code::count(source), Counts { blocks: 3, functions: 1, promises: 1 });
+    assert_eq!(unsafe_code::count(source), Counts { blocks: 5, functions: 1, promises: 1 });
 }
