@@ -204,7 +204,7 @@ pub unsafe fn free_quick(block: *mut u8, slower: impl FnOnce(*mut u8)) {
     // SAFETY: if a live block begins here, nobody but its owner, who gives it up, has a right to it.
     if form.short == 0 || !form.is_begin(spot.offset) || !unsafe { seal::end_short(block, form) } {
         // SAFETY: the caller's contract.
-        return unsafe { free_untold(block) };
+        return unsafe { free_untold(block, spot.class) };
     }
     if !heap::current_outside().is_some_and(|heap| heap.retain(spot.class, block)) {
         retain_slow(spot.class, block);
@@ -223,11 +223,14 @@ pub unsafe fn free(block: *mut u8, layout: Option<Layout>) -> bool {
     true
 }
 
+/// Frees what should be a block of `class`, in whose slab it lay a moment ago. That is not looked up again: another thread may have given
+/// the slab back meanwhile, and then this is a second free, to be named.
+///
 /// # Safety
 /// As for [`free`].
 #[inline(never)]
-unsafe fn free_untold(block: *mut u8) {
-    let Some(spot) = slab::locate(block.addr()) else { return };
+unsafe fn free_untold(block: *mut u8, class: usize) {
+    let spot = Spot { class, offset: block.addr() & vault::form(class).mask as usize };
     // SAFETY: the caller's contract. A copy of the function: who says nothing has less to keep.
     unsafe { free_small(block, spot, None) };
 }

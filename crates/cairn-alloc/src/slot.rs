@@ -85,8 +85,14 @@ pub fn heap_word() -> usize {
 #[inline(always)]
 pub fn heap_word_outside() -> Option<usize> {
     let word = imp::read::<8>();
-    // Below 3 are states, and above 48 bits is who is inside.
-    (word.wrapping_sub(3) >> STATE_BITS == 0).then_some(word)
+    is_heap_outside(word).then_some(word)
+}
+
+/// Whether the second word is the address of a heap and nothing else: below 3 are states, and above 48 bits is who is inside.
+#[inline(always)]
+const fn is_heap_outside(word: usize) -> bool {
+    // Not by a shift of the difference: a thread that is inside without a heap would borrow from the number.
+    word.wrapping_sub(3) < STATE_MASK - 2
 }
 
 /// Sets the address of this thread's heap in hardened mode. The first word, the distance, stays 0.
@@ -269,7 +275,7 @@ mod imp {
 
 #[cfg(test)]
 mod tests {
-    use super::State;
+    use super::{STATE_BITS, STATE_MASK, State, is_heap_outside};
 
     #[test]
     fn a_state_survives_its_word() {
@@ -287,5 +293,19 @@ mod tests {
             assert_eq!(State::from_word(state.to_word() | 0x5a5a << 48), state);
         }
         assert_eq!(State::from_word(0x7f12_3456_7840), State::Known);
+    }
+
+    #[test]
+    fn a_heap_is_used_by_a_thread_that_has_one_and_is_outside() {
+        let (heap, highest) = (0x7f12_3456_7840, STATE_MASK & !63);
+        assert!([64, heap, highest].into_iter().all(is_heap_outside));
+        let states = [State::Unborn, State::Known, State::Gone].map(State::to_word);
+        for word in states.into_iter().chain([heap, highest]) {
+            // Once inside, the number's greatest, and both bits of a fork.
+            for inside in [1, 2, 255, 1 << 8, 1 << 9, 0xffff] {
+                assert!(!is_heap_outside(inside << STATE_BITS | word), "{inside} {word:x}");
+            }
+        }
+        assert!(!states.into_iter().any(is_heap_outside));
     }
 }

@@ -53,6 +53,43 @@ static void twice(size_t size) {
     unseen("freed twice");
 }
 
+// A thread of its own frees many blocks and then gets one.
+enum { FREED = 80 };
+struct first {
+    void *freed[FREED];
+    int count;
+    int at;
+};
+
+static void *free_then_get(void *argument) {
+    struct first *first = argument;
+    for (int i = 0; i < first->count; i++) free(first->freed[i]);
+    void *p = malloc(48);
+    first->at = first->count;
+    for (int i = 0; i < first->count; i++)
+        if (p == first->freed[i]) first->at = i;
+    return NULL;
+}
+
+// At least so many places should have their turn.
+static void first_after_frees(int count, int least) {
+    enum { THREADS = 60 };
+    int times[FREED + 1] = {0}, different = 0;
+    for (int i = 0; i < THREADS; i++) {
+        struct first first = {.count = count, .at = 0};
+        for (int j = 0; j < count; j++) first.freed[j] = malloc(48);
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, free_then_get, &first) != 0) _Exit(1);
+        pthread_join(thread, NULL);
+        different += times[first.at]++ == 0;
+    }
+    // The last place stands for all blocks but these.
+    for (int i = 0; i < count; i++)
+        if (times[i] > THREADS / 2) unseen("which block a thread gets first can be foreseen");
+    if (different < least) unseen("only a few blocks are handed out first");
+    harmless("which block a thread gets first can't be foreseen");
+}
+
 static char global[4096] __attribute__((aligned(64)));
 
 static void overflow(size_t size, size_t at, char value) {
@@ -209,6 +246,9 @@ int main(int argc, char **argv) {
         if (same > 5) unseen("what was freed is the next to be handed out");
         harmless("what was freed is not handed out at once");
     }
+    if (IS("first-after-65-frees")) first_after_frees(65, 2);
+    if (IS("first-after-70-frees")) first_after_frees(70, 4);
+    if (IS("first-after-80-frees")) first_after_frees(80, 6);
     if (IS("neighbours")) {
         // How often the next block lies where the one before tells.
         enum { N = 400 };

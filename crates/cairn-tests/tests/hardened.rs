@@ -97,6 +97,29 @@ fn nothing_stale_is_left_and_nothing_can_be_foreseen() {
     }
 }
 
+#[test]
+fn what_a_thread_gets_first_after_it_only_freed_is_random() {
+    for name in ["first-after-65-frees", "first-after-70-frees", "first-after-80-frees"] {
+        harmless(name);
+    }
+}
+
+/// The thread is inside the engine when it finds the fault, and has no heap yet, or none any more.
+#[test]
+fn a_handler_allocates_although_its_thread_has_no_heap() {
+    let options = ["-pthread", "-rdynamic", "-Wl,--unresolved-symbols=ignore-all"];
+    let Some(program) = compile::program("abi/bad_free.c", &options) else { return };
+    for how in ["free-elsewhere", "free-at-thread-end"] {
+        for address in ["stack", "global", "freed-large", "inside-large", "freed", "inside"] {
+            let mut run = cprogram::preloaded(&program, &[how, address, "handler"]);
+            let finished = command::run(run.env("CAIRN_MODE", "hardened"), Duration::from_secs(60));
+            let message = finished.err();
+            assert!(message.starts_with("cairn: "), "{how} {address}: {message:?} ({})", finished.status);
+            assert_eq!(finished.status.code(), Some(7), "{how} {address}: the handler ran to its end");
+        }
+    }
+}
+
 /// A fault in the last one of several regions, see `c/life/many_regions.c`: its signal and the begin of its message, if it has one.
 #[track_caller]
 fn found_in_a_further_region(name: &str, signal: i32, begin: &str) {

@@ -13,6 +13,7 @@ mod shelves;
 mod slabs;
 mod spans;
 
+use std::process::Output;
 use std::string::String;
 use std::sync::{Mutex, PoisonError};
 use std::vec::Vec;
@@ -35,15 +36,27 @@ pub(crate) fn alone(test: impl FnOnce() + Send + 'static) {
 /// Runs the test of this name again in a process of its own, which does what the test is for: a mode is entered once and for good.
 #[track_caller]
 pub(crate) fn in_a_process_of_its_own(name: &str, test: fn()) {
+    let Some(again) = again(name, test) else { return };
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+    assert!(String::from_utf8_lossy(&again.stdout).contains("1 passed"));
+}
+
+/// The same for a test that ends its process with a message that begins with these words.
+pub(crate) fn ends_a_process_of_its_own(name: &str, words: &str, test: fn()) {
+    let Some(again) = again(name, test) else { return };
+    let said = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(!again.status.success() && said.lines().any(|line| line.starts_with(words)), "{said}");
+}
+
+/// Runs a test in another process, or, if this is that one, here: then None.
+fn again(name: &str, test: fn()) -> Option<Output> {
     if std::env::var_os("CAIRN_TEST_AGAIN").is_some() {
-        return test();
+        test();
+        return None;
     }
     let mut again = again::again();
     let again = again.args(["--exact", name, "--nocapture"]).env("CAIRN_TEST_AGAIN", "1");
-    let again = again.output().expect("it runs");
-    let said = String::from_utf8_lossy(&again.stderr).into_owned();
-    assert!(again.status.success(), "{said}");
-    assert!(String::from_utf8_lossy(&again.stdout).contains("1 passed"));
+    Some(again.output().expect("it runs"))
 }
 
 /// What the audit says; nothing if the heap is whole.

@@ -39,7 +39,8 @@ type Slot = *mut u8;
 pub struct Stock {
     /// `ring_slots` of the ring, then `capacity` of the stock; null before the first use.
     ring: Cell<*mut Slot>,
-    /// The slots of the stock. The block in the first one was chosen at random from all: it is the next to be handed out.
+    /// The slots of the stock. The block in the first one was chosen at random from all: it is the next to be handed out. (Not if
+    /// `floor` says so.)
     slots: Cell<*mut Slot>,
     /// Blocks in the stock.
     length: AtomicU16,
@@ -49,7 +50,7 @@ pub struct Stock {
     ring_mask: Cell<u16>,
     /// Slots of the stock.
     capacity: Cell<u16>,
-    /// What an allocation leaves in the stock.
+    /// What an allocation leaves in the stock: all, which is `capacity`, as long as no block was chosen.
     floor: Cell<u16>,
     /// Blocks in the ring.
     held: AtomicU16,
@@ -96,7 +97,7 @@ const STOCK_MAX: usize = 128;
 const STOCK_BYTES: usize = 32 << 10;
 const STOCK_MIN: usize = 6;
 /// What stays in a stock to choose from is at most this.
-const FLOOR_MAX: usize = 8;
+const FLOOR_MAX: u16 = 8;
 /// With more threads than this, each has a quarter: so many are mostly waiting.
 const CROWD: usize = 16;
 /// Trips to the slabs between two looks at the clock.
@@ -190,7 +191,7 @@ impl Stock {
         unsafe { ptr::write_bytes(memory, 0, ring + capacity) };
         self.ring_mask.set(ring as u16 - 1);
         self.capacity.set(capacity as u16);
-        self.floor.set((capacity / 3).min(FLOOR_MAX) as u16);
+        self.floor.set(capacity as u16);
         self.batch.set(2);
         self.head.set(0);
         // A fork's child that finds the memory finds how much it is.
@@ -198,6 +199,11 @@ impl Stock {
         self.slots.set(memory.wrapping_add(ring));
         self.ring.set(memory);
         true
+    }
+
+    /// What stays in it to choose from, less than its capacity.
+    fn least(&self) -> u16 {
+        (self.capacity.get() / 3).min(FLOOR_MAX)
     }
 
     /// Bytes of its memory.
@@ -275,7 +281,7 @@ impl Heap {
         let length = stock.own_length();
         let room = usize::from(stock.capacity.get()) - length;
         let most = usize::from(stock.capacity.get()) / 2;
-        let batch = (usize::from(stock.floor.get()) + 1 + usize::from(stock.batch.get()))
+        let batch = (usize::from(stock.least()) + 1 + usize::from(stock.batch.get()))
             .saturating_sub(length)
             .min(room);
         stock.batch.set((2 * usize::from(stock.batch.get())).min(most) as u16);
@@ -289,9 +295,11 @@ impl Heap {
             0 => ptr::null_mut(),
             // SAFETY: so many are there, and one of them is chosen.
             now => unsafe {
-                if length == 0 {
+                // Frees may have filled the stock since it was made, or since its last block went.
+                if stock.floor.get() == stock.capacity.get() {
                     stock.choose(now, &self.random);
                 }
+                stock.floor.set(if now > 1 { stock.least() } else { stock.capacity.get() });
                 stock.pick_of(now, class, &self.random)
             },
         };

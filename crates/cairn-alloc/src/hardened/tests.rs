@@ -4,7 +4,9 @@
 
 use std::vec::Vec;
 
-use crate::audit::tests::{allocate, alone, free, in_a_process_of_its_own, is_whole, wrong};
+use crate::audit::tests::{
+    allocate, alone, ends_a_process_of_its_own, free, in_a_process_of_its_own, is_whole, wrong,
+};
 use crate::descriptor::Kind;
 use crate::hardened::large::Block;
 use crate::hardened::{center, heap, quarantine, slab};
@@ -16,6 +18,24 @@ fn what_is_broken_is_named() {
     in_a_process_of_its_own("hardened::tests::what_is_broken_is_named", || {
         assert_eq!(enter(Mode::Hardened), Ok(()));
         alone(broken);
+    });
+}
+
+/// As if another thread gave the slab back between the first look at the map and the look at the block.
+#[test]
+fn a_second_free_is_named_although_the_slab_is_gone() {
+    let name = "hardened::tests::a_second_free_is_named_although_the_slab_is_gone";
+    ends_a_process_of_its_own(name, "cairn: double free of 0x", || {
+        assert_eq!(enter(Mode::Hardened), Ok(()));
+        alone(|| {
+            let blocks: Vec<*mut u8> = (0..4000).map(|_| allocate(100)).collect();
+            let class = slab::locate(blocks[0].addr()).expect("a hardened block").class;
+            blocks.iter().for_each(|&block| free(block));
+            super::trim();
+            let gone = blocks.iter().find(|block| slab::locate(block.addr()).is_none());
+            // SAFETY: a mistake, and to be named.
+            unsafe { super::free_untold(*gone.expect("a slab was given back"), class) };
+        });
     });
 }
 

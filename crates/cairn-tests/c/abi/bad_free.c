@@ -4,6 +4,7 @@
  * the process with 7. Prints the address in question first. Nothing is done after the fault: it must be found at once; but for
  * "free-and-trim", "free-and-others" and "free-elsewhere-and-trim", after which the block leaves its bin. */
 #include "check.h"
+#include <limits.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -21,6 +22,8 @@ void _ZdlPvmSt11align_val_t(void *block, size_t size, size_t alignment);
 static void on_abort(int signal) {
     (void)signal;
     static void *blocks[3000];
+    /* A small one first: it may be the thread's first block ever. */
+    free(malloc(40));
     for (size_t i = 0; i < 3000; i++) blocks[i] = malloc(i % 40 == 0 ? 100000 : 40 + i % 7 * 100);
     for (size_t i = 0; i < 3000; i++) free(blocks[i]);
     _exit(7);
@@ -34,6 +37,30 @@ static void *frees(void *block) {
 static void by_another_thread(void *block) {
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, frees, block) == 0, "no thread");
+    pthread_join(thread, NULL);
+}
+
+/* The last round of destructors: the allocator's own one has run by then. */
+static pthread_key_t at_end;
+static _Thread_local int rounds;
+static void ends(void *block) {
+    if (++rounds < PTHREAD_DESTRUCTOR_ITERATIONS) {
+        CHECK(pthread_setspecific(at_end, block) == 0, "no value");
+    } else {
+        free(block);
+    }
+}
+
+static void *allocates_and_ends(void *block) {
+    free(malloc(40));
+    CHECK(pthread_setspecific(at_end, block) == 0, "no value");
+    return NULL;
+}
+
+static void at_thread_end(void *block) {
+    pthread_t thread;
+    CHECK(pthread_key_create(&at_end, ends) == 0, "no key");
+    CHECK(pthread_create(&thread, NULL, allocates_and_ends, block) == 0, "no thread");
     pthread_join(thread, NULL);
 }
 
@@ -154,6 +181,8 @@ int main(int argc, char **argv) {
         malloc_trim(0);
     } else if (is(how, "free-elsewhere")) {
         by_another_thread(at);
+    } else if (is(how, "free-at-thread-end")) {
+        at_thread_end(at);
     } else if (is(how, "realloc")) {
         CHECK(realloc(at, 100) == NULL, "it was resized");
     } else if (is(how, "realloc-large")) {
