@@ -14,7 +14,7 @@
 //!
 //! ```text
 //!   malloc(n) ─► class of n + 8 ─► the thread's stock: one at random ─► still zero? ─► sealed for n bytes
-//!   free(p)   ─► which slab? ─► begins a block? ─► seal and pattern whole? ─► cleared, marked ─► the thread's ring ─► stock
+//!   free(p)   ─► which slab? ─► begins a block? ─► seal and pattern whole? ─► cleared ─► the thread's ring ─► stock
 //! ```
 //! It stands on the default engine's page heap and records, has slabs of its own beside the default ones (so blocks from before the mode
 //! began live on, as the default engine's), and takes no lock but when a stock is empty or full.

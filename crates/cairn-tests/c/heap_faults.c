@@ -53,6 +53,15 @@ static void twice(size_t size) {
     unseen("freed twice");
 }
 
+static void written_after(size_t size, size_t at, int count) {
+    volatile char *p = hidden(malloc(size));
+    memset((void *)p, 1, size);
+    free((void *)p);
+    p[at] = 'x';
+    churn(size, count);
+    unseen("written after it was freed");
+}
+
 // A thread of its own frees many blocks and then gets one.
 enum { FREED = 80 };
 struct first {
@@ -198,6 +207,15 @@ int main(int argc, char **argv) {
         churn(96, 100000);
         unseen("written after it was freed");
     }
+    if (IS("write-after-free-200-first")) written_after(200, 0, 100000);
+    if (IS("write-after-free-200-middle")) written_after(200, 101, 100000);
+    if (IS("write-after-free-200-last")) written_after(200, 199, 100000);
+    if (IS("write-after-free-3000-first")) written_after(3000, 0, 20000);
+    if (IS("write-after-free-3000-middle")) written_after(3000, 1501, 20000);
+    if (IS("write-after-free-3000-last")) written_after(3000, 2999, 20000);
+    if (IS("write-after-free-32760-first")) written_after(32760, 0, 5000);
+    if (IS("write-after-free-32760-middle")) written_after(32760, 16381, 5000);
+    if (IS("write-after-free-32760-last")) written_after(32760, 32759, 5000);
     if (IS("write-after-free-large")) {
         volatile char *p = hidden(malloc(1 << 20));
         memset((void *)p, 1, 1 << 20);

@@ -86,6 +86,11 @@ fn guard_pages_stop_who_leaves_a_slab_or_a_large_block() {
 #[test]
 fn a_write_after_free_is_found() {
     named("write-after-free", "cairn: write after free into 0x");
+    for size in [200, 3000, 32760] {
+        for at in ["first", "middle", "last"] {
+            named(&format!("write-after-free-{size}-{at}"), "cairn: write after free into 0x");
+        }
+    }
     stopped("write-after-free-large");
     stopped("read-after-free-large");
 }

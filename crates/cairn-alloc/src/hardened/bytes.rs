@@ -163,8 +163,8 @@ pub unsafe fn many_are_zero(at: *const u8, bytes: usize) -> bool {
     }
 }
 
-/// Makes [`LONG`] bytes or more zero. Of very many, those that are not: a long block is often written in part, and what is only read need not be
-/// written back from the caches; a page that the program never touched gets no memory.
+/// Makes [`LONG`] bytes or more zero. Of very many, and with wide registers, only those that are not: a long block is often written in part,
+/// and what is only read need not be written back from the caches.
 ///
 /// # Safety
 /// They are the caller's.

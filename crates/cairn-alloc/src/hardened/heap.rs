@@ -1,15 +1,16 @@
 //! A thread's heap in hardened mode: for each class a stock of free blocks, used in random order, and a quarantine before it.
 //!
 //! ```text
-//!   free(p):   judged, cleared, marked ──► ring: the last so many blocks freed ──the oldest──► stock ──half──► slabs
+//!   free(p):   judged, cleared ──► ring: the last so many blocks freed ──the oldest──► stock ──half──► slabs
 //!   malloc:    one of the stock at random, looked at ◄── stock ◄──a batch, from random places── slabs
 //! ```
 //! The thread's slot leads here by its second word (slot.rs); its first one stays 0, so that the default engine's fast path misses.
 //! A thread without a heap (being born, or ending) works on the slabs directly.
 //!
-//! Invariants: a heap is used by one thread only, the one whose slot leads to it (others read lengths, for statistics; a fork's child
-//! empties those of threads that no longer exist). What is in a stock or a ring is free and marked so. A stock is never emptied
-//! below `floor` while the slabs have blocks, so that there is always a choice. Heaps are kept in a registry for ever, and used again.
+//! Invariants: a heap is used by one thread only, the one whose slot leads to it (others read lengths, for statistics, and
+//! look for a block that is about to end the process; a fork's child empties those of threads that no longer exist). What is in a
+//! stock or a ring is free and zero. A stock is never emptied below `least` while the slabs have blocks, so that there is always a
+//! choice. Heaps are kept in a registry for ever, and used again.
 
 pub mod audit;
 
@@ -38,7 +39,7 @@ type Slot = *mut u8;
 #[repr(C)]
 pub struct Stock {
     /// `ring_slots` of the ring, then `capacity` of the stock; null before the first use.
-    ring: Cell<*mut Slot>,
+    ring: AtomicPtr<Slot>,
     /// The slots of the stock. The block in the first one was chosen at random from all: it is the next to be handed out. (Not if
     /// `floor` says so.)
     slots: Cell<*mut Slot>,
@@ -47,7 +48,7 @@ pub struct Stock {
     /// The ring's oldest slot.
     head: Cell<u16>,
     /// Slots of the ring, less 1; a power of two less 1.
-    ring_mask: Cell<u16>,
+    ring_mask: AtomicU16,
     /// Slots of the stock.
     capacity: Cell<u16>,
     /// What an allocation leaves in the stock: all, which is `capacity`, as long as no block was chosen.
@@ -78,8 +79,9 @@ unsafe impl Registered for Heap {
     }
 }
 
-// SAFETY: the cells are used by the heap's thread only; others read nothing but atomics. (A fork's child uses the heaps of threads
-// that no longer exist.)
+// SAFETY: the cells are used by the heap's thread only; others read nothing but atomics, and `holds` the slots, which its thread writes
+// meanwhile: what it reads may be old or in between, and nothing but the words of a last message hangs on it. (A fork's child uses the
+// heaps of threads that no longer exist.)
 unsafe impl Sync for Heap {}
 
 static REGISTRY: Registry<Heap> = Registry::new();
@@ -107,6 +109,13 @@ impl Stock {
     #[inline(always)]
     fn own_length(&self) -> usize {
         usize::from(self.length.load(Relaxed))
+    }
+
+    /// The mask, for the heap's thread: a plain read is an instruction less.
+    #[inline(always)]
+    fn own_ring_mask(&self) -> u16 {
+        // SAFETY: nobody else writes it.
+        unsafe { *self.ring_mask.as_ptr() }
     }
 
     /// Takes a random block, if more than the floor are there.
@@ -151,7 +160,7 @@ impl Stock {
     /// Puts a block into the quarantine. False, and nothing done, if the stock is full or has no memory.
     #[inline(always)]
     fn retain(&self, block: *mut u8) -> bool {
-        let (ring, length) = (self.ring.get(), self.own_length());
+        let (ring, length) = (self.ring.load(Relaxed), self.own_length());
         if length == usize::from(self.capacity.get()) {
             return false;
         }
@@ -159,7 +168,7 @@ impl Stock {
         // SAFETY: `head` is below the ring's length, and the stock has room.
         unsafe {
             let oldest = ring.add(usize::from(head)).replace(block);
-            self.head.set(head.wrapping_add(1) & self.ring_mask.get());
+            self.head.set(head.wrapping_add(1) & self.own_ring_mask());
             if oldest.is_null() {
                 self.held.store(self.held.load(Relaxed) + 1, Relaxed);
             } else {
@@ -174,7 +183,7 @@ impl Stock {
     /// Gets its memory; false if there is none.
     #[cold]
     fn open(&self, class: usize) -> bool {
-        if !self.ring.get().is_null() {
+        if !self.ring.load(Relaxed).is_null() {
             return true;
         }
         let size = SHAPES[class].size as usize;
@@ -189,7 +198,7 @@ impl Stock {
         }
         // SAFETY: the piece is ours and that long.
         unsafe { ptr::write_bytes(memory, 0, ring + capacity) };
-        self.ring_mask.set(ring as u16 - 1);
+        self.ring_mask.store(ring as u16 - 1, Relaxed);
         self.capacity.set(capacity as u16);
         self.floor.set(capacity as u16);
         self.batch.set(2);
@@ -197,7 +206,7 @@ impl Stock {
         // A fork's child that finds the memory finds how much it is.
         compiler_fence(ord!("stock-open", Release));
         self.slots.set(memory.wrapping_add(ring));
-        self.ring.set(memory);
+        self.ring.store(memory, Relaxed);
         true
     }
 
@@ -208,16 +217,16 @@ impl Stock {
 
     /// Bytes of its memory.
     fn bytes(&self) -> usize {
-        (usize::from(self.ring_mask.get()) + 1 + usize::from(self.capacity.get())) * size_of::<Slot>()
+        (usize::from(self.ring_mask.load(Relaxed)) + 1 + usize::from(self.capacity.get())) * size_of::<Slot>()
     }
 
     /// Gives all its blocks and its memory away.
     fn close(&self, class: usize) {
-        if self.ring.get().is_null() {
+        if self.ring.load(Relaxed).is_null() {
             return;
         }
         self.empty(class, |block| judge::double_free(block, class));
-        let (memory, bytes) = (self.ring.get(), self.bytes());
+        let (memory, bytes) = (self.ring.load(Relaxed), self.bytes());
         // First, so that the child of a fork never finds memory here that is no longer ours.
         self.forget();
         compiler_fence(ord!("stock-close", Release));
@@ -227,8 +236,8 @@ impl Stock {
 
     /// Puts all its blocks back into their slabs.
     fn empty(&self, class: usize, twice: impl Fn(*mut u8)) {
-        let (ring, slots) = (self.ring.get(), self.slots.get());
-        let ring_slots = usize::from(self.ring_mask.get()) + 1;
+        let (ring, slots) = (self.ring.load(Relaxed), self.slots.get());
+        let ring_slots = usize::from(self.ring_mask.load(Relaxed)) + 1;
         for slot in 0..ring_slots {
             // SAFETY: the slot is the ring's.
             let block = unsafe { ring.add(slot).replace(ptr::null_mut()) };
@@ -244,13 +253,13 @@ impl Stock {
     }
 
     fn forget(&self) {
-        self.ring.set(ptr::null_mut());
+        self.ring.store(ptr::null_mut(), Relaxed);
         compiler_fence(ord!("stock-forget", Release));
         self.length.store(0, Relaxed);
         self.held.store(0, Relaxed);
         self.capacity.set(0);
         self.floor.set(0);
-        self.ring_mask.set(0);
+        self.ring_mask.store(0, Relaxed);
     }
 }
 
@@ -262,7 +271,7 @@ impl Heap {
         unsafe { self.stocks.get_unchecked(class) }.pick(class, &self.random)
     }
 
-    /// Puts a block that was cleared and marked into quarantine; false, and nothing done, if that needs a trip to the slabs.
+    /// Puts a block that was cleared into quarantine; false, and nothing done, if that needs a trip to the slabs.
     #[inline(always)]
     pub fn retain(&self, class: usize, block: *mut u8) -> bool {
         // SAFETY: classes come from the map.
@@ -454,7 +463,7 @@ pub fn lock() -> &'static Lock {
 
 /// In the child of a fork: what threads held that no longer exist goes to the slabs.
 ///
-/// They stopped anywhere, so of what their heaps name only the blocks are taken that are free by their seals and not in a slab yet: a
+/// They stopped anywhere, so of what their heaps name only the blocks are taken that read as free ones, zero, and are not in a slab yet: a
 /// thread that was just handing a block out or putting it away loses it to the child.
 pub fn bury_the_dead() {
     let mine = current();
@@ -465,10 +474,10 @@ pub fn bury_the_dead() {
         }
         for class in 1..CLASS_COUNT {
             let stock = &heap.stocks[class];
-            let (memory, bytes) = (stock.ring.get(), stock.bytes());
+            let (memory, bytes) = (stock.ring.load(Relaxed), stock.bytes());
             if memory.is_null() {
                 // Nothing to do as a rule: the page stays shared with the parent.
-                if stock.ring_mask.get() > 0 || stock.capacity.get() > 0 {
+                if stock.ring_mask.load(Relaxed) > 0 || stock.capacity.get() > 0 {
                     stock.forget();
                 }
                 continue;
@@ -484,11 +493,11 @@ pub fn bury_the_dead() {
 }
 
 fn bury(stock: &Stock, class: usize) {
-    let ring_slots = usize::from(stock.ring_mask.get()) + 1;
+    let ring_slots = usize::from(stock.ring_mask.load(Relaxed)) + 1;
     let length = stock.own_length().min(stock.capacity.get().into());
     for slot in 0..ring_slots + length {
         // SAFETY: the slots of the ring, then those of the stock, which were all written or are null.
-        let block = unsafe { *stock.ring.get().add(slot) };
+        let block = unsafe { *stock.ring.load(Relaxed).add(slot) };
         // SAFETY: what stands in the slots of a class are blocks of it.
         if !block.is_null() && unsafe { seal::is_untouched(block, seal::capacity(class)) } {
             center::of(class).put(class, &[block], |_| ());
@@ -505,12 +514,15 @@ pub fn blocks_of(class: usize) -> usize {
     REGISTRY.all().map(of).sum()
 }
 
-/// Whether a block waits in the ring or stock of any thread. For messages: what other threads do meanwhile may be missed.
+/// Whether a block waits in the ring or stock of any thread. For the words of a message that ends the process: other threads go on, so
+/// that a block may be missed, or seen where it no longer is.
 #[cold]
 pub fn holds(class: usize, block: *mut u8) -> bool {
     let in_stock = |stock: &Stock| {
-        let (ring, slots) = (stock.ring.get(), usize::from(stock.ring_mask.get()) + 1 + stock.own_length());
-        // SAFETY: the slots of the ring, then those of the stock. Memory of stocks is never unmapped.
+        let (ring, slots) =
+            (stock.ring.load(Relaxed), usize::from(stock.ring_mask.load(Relaxed)) + 1 + stock.own_length());
+        // SAFETY: the slots of the ring, then those of the stock. Memory of stocks is never unmapped. A race with the stock's thread, which
+        // uses plain stores of whole words; see `Sync`.
         !ring.is_null()
             && (0..slots).any(|slot| unsafe { AtomicPtr::from_ptr(ring.add(slot)).load(Relaxed) } == block)
     };

@@ -143,7 +143,7 @@ unsafe fn open_with(block: *mut u8, capacity: usize, hash: u64) -> Option<usize>
     (pattern == 0 && rest_is_zero).then_some(size)
 }
 
-/// Opens a block for good: clears it and marks it as free, if `accept` takes the bytes that were asked for. False, and nothing
+/// Opens a block for good: clears it, seal and all, if `accept` takes the bytes that were asked for. False, and nothing
 /// done, if it is not live, or something behind these bytes was changed.
 ///
 /// # Safety

@@ -6,11 +6,11 @@
 //!   └────────┴────────┴────────┴─ ─ ─ ─┴────────┴──────┴────────────┘
 //!   bitmap:  1 = free here       all blocks may be handed out from the start, in any order
 //! ```
-//! It differs from a default slab (slab.rs) in what hardening asks for: nothing is handed out in order, all that is free is zero
-//! but for seals, and the class map does not know it, so that the default engine's fast path never takes a block of it for one of
+//! It differs from a default slab (slab.rs) in what hardening asks for: nothing is handed out in order, all that is free is zero,
+//! and the class map does not know it, so that the default engine's fast path never takes a block of it for one of
 //! its own. The *map* of the vault does: the class for each granule of the first region. In further regions the descriptors tell.
 //!
-//! Invariants: what is in the bitmap is free and zero but for its seal (seal.rs); `free` counts the bitmap; a slab is in a list of its
+//! Invariants: what is in the bitmap is free and zero (seal.rs); `free` counts the bitmap; a slab is in a list of its
 //! class iff `free` is above 0. All functions but [`locate`] and [`touch`] run under the lock of the class.
 
 use core::ptr::{self, NonNull};
@@ -328,7 +328,7 @@ impl Slab {
         let start = place.region.address_of(place.granule);
         let size = form.size as usize;
         let (mut given, mut from) = (0, 0);
-        // SAFETY: the bitmap counts up to `blocks`, under the class's lock. Free blocks hold nothing but seals, and zeroes are one.
+        // SAFETY: the bitmap counts up to `blocks`, under the class's lock. Free blocks are zero, as what the kernel gives.
         unsafe {
             while let Some((first, last)) = bits::first_run(body.bitmap, from, form.blocks as usize) {
                 let begin = (first * size).next_multiple_of(page);

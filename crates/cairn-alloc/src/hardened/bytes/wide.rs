@@ -13,7 +13,7 @@ const CHUNK: usize = 512;
 /// Long looks and long clears, by registers of so many bytes.
 #[cfg(target_arch = "x86_64")]
 macro_rules! wide {
-    ($name:ident, $feature:literal, $bytes:literal, $register:ident, $class:ident, $load:ident, $store:ident, $or:ident, $test:expr) => {
+    ($name:ident, $feature:literal, $bytes:literal, $register:ident, $class:ident, $clear:literal, $load:ident, $store:ident, $or:ident, $test:expr) => {
         pub mod $name {
             use core::arch::asm;
             use core::arch::x86_64::*;
@@ -63,7 +63,7 @@ macro_rules! wide {
                 let zero: $register;
                 // SAFETY: clears a register. From here, so that the compiler doesn't make the loop a call.
                 unsafe {
-                    asm!("vpxor {0:x}, {0:x}, {0:x}", out($class) zero, options(pure, nomem, nostack, preserves_flags));
+                    asm!($clear, out($class) zero, options(pure, nomem, nostack, preserves_flags));
                 }
                 // SAFETY: all writes lie in the caller's bytes.
                 unsafe {
@@ -109,9 +109,18 @@ macro_rules! wide {
 }
 
 #[cfg(target_arch = "x86_64")]
-wide!(by_32, "avx2", 32, __m256i, ymm_reg, _mm256_loadu_si256, _mm256_storeu_si256, _mm256_or_si256, |all| {
-    _mm256_testz_si256(all, all) == 1
-});
+wide!(
+    by_32,
+    "avx2",
+    32,
+    __m256i,
+    ymm_reg,
+    "vpxor {0:x}, {0:x}, {0:x}",
+    _mm256_loadu_si256,
+    _mm256_storeu_si256,
+    _mm256_or_si256,
+    |all| { _mm256_testz_si256(all, all) == 1 }
+);
 #[cfg(target_arch = "x86_64")]
 wide!(
     by_64,
@@ -119,6 +128,8 @@ wide!(
     64,
     __m512i,
     zmm_reg,
+    // Registers from the 16th on can't be named by the shorter `vpxor`.
+    "vpxord {0}, {0}, {0}",
     _mm512_loadu_si512,
     _mm512_storeu_si512,
     _mm512_or_si512,

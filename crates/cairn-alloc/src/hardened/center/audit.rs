@@ -82,7 +82,7 @@ fn check_slab(audit: &mut Audit, place: Place) -> Found {
     Ok(())
 }
 
-/// A block that is free in its slab reads as zero but for its seal. (Pages that nobody touched are not looked at: a look would give
+/// A block that is free in its slab reads as zero. (Pages that nobody touched are not looked at: a look would give
 /// each of them a page.)
 fn check_free(slab: Slab, block: *mut u8, class: usize) -> Found {
     if !slab.is_touched(block) {

@@ -35,7 +35,7 @@ pub fn check(audit: &mut Audit) -> Found {
 
 fn check_stock(audit: &mut Audit, stock: &Stock, class: usize, is_taken: bool) -> Found {
     let wrong = |what| Violation::new(SUBJECT, what).at(ptr::from_ref(stock).addr()).of(class);
-    let (ring, length) = (stock.ring.get(), stock.own_length());
+    let (ring, length) = (stock.ring.load(Relaxed), stock.own_length());
     let (capacity, held) = (usize::from(stock.capacity.get()), usize::from(stock.held.load(Relaxed)));
     if ring.is_null() {
         return must(length == 0 && held == 0 && capacity == 0, || {
@@ -44,7 +44,7 @@ fn check_stock(audit: &mut Audit, stock: &Stock, class: usize, is_taken: bool) -
     }
     must(is_taken && class > 0, || wrong("has memory, and its thread has ended"))?;
     must(length <= capacity, || wrong("holds more than it may").is(length, capacity))?;
-    let ring_slots = usize::from(stock.ring_mask.get()) + 1;
+    let ring_slots = usize::from(stock.ring_mask.load(Relaxed)) + 1;
     must(usize::from(stock.head.get()) < ring_slots, || {
         wrong("has its oldest slot elsewhere than in its ring")
     })?;
