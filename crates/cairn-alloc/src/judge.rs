@@ -11,7 +11,7 @@
 //! ```
 //! The fast path of free makes the first four judgements in a few instructions ([`class::Entry`], mark.rs); this is the same with words.
 
-use core::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Relaxed, fence};
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::class::{self, CLASS_COUNT, Code, block_size};
 use crate::fault::{self, Call};
@@ -41,9 +41,11 @@ pub fn class_of_live(block: *mut u8, call: Call) -> usize {
 
 /// Whether a granule's code is what it was before the mark of a block was looked at. Where pages go back the flag is set first: who found
 /// no mark because its page is gone finds another code.
+///
+/// No fence: that the page is gone shows by a fault or an interrupt, and x86-64 keeps loads in order. Elsewhere a second free that comes in the
+/// few nanoseconds in which the page goes may be left to the bitmap.
+#[inline]
 fn is_still(block: *mut u8, code: Code) -> bool {
-    // Acquire: the mark was read before the code is. (Both are plain loads on x86-64, in this order.)
-    fence(Acquire);
     region::code_in_first(block.addr()).is_some_and(|(now, _)| now == code)
 }
 
