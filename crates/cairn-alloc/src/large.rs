@@ -135,8 +135,8 @@ fn align_for(bytes: usize) -> usize {
     if bytes >= HUGE_MIN && region::is_roomy() && pages::huge::are_on() { os::HUGE_PAGE } else { 1 }
 }
 
-/// Gives a block huge pages for `bytes` bytes from `from` on, and for as many more as it takes to know them reliable, as long as they come
-/// quickly; if all did, and those before too, lets the kernel give it some for the rest, as it is touched.
+/// Gives a block huge pages for `bytes` bytes from `from` on, as long as they come quickly, and lets the kernel give it some for the
+/// rest, as it is touched, if all of them did and those before too.
 fn favour_huge(block: Block, from: usize, bytes: usize) {
     let at = block.address();
     let first = (at.addr() + from).next_multiple_of(os::HUGE_PAGE);
@@ -153,7 +153,7 @@ fn favour_huge(block: Block, from: usize, bytes: usize) {
     block.set(LargeBody { huge: true, ..block.body() });
     let mut reliable = false;
     for address in (first..end).step_by(os::HUGE_PAGE) {
-        if reliable && address >= least {
+        if address >= least {
             break;
         }
         let granule = (address - at.addr()) / GRANULE;

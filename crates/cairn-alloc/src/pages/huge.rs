@@ -7,7 +7,7 @@
 //! holds changes with the hour, so it is measured: each filling is timed, and after a slow one the heap first has to grow by a
 //! pause, which doubles with each further slow one. Growth in a slow hour so costs a tenth to a sixth more, in a quick one a half less.
 //!
-//! A large block (large.rs) has its first huge page timed in the same way, and more of them until there is a streak of quick ones; one
+//! A large block (large.rs) has its first huge page timed in the same way; one
 //! that grows, half of what was added. After a streak the kernel may give it huge pages for the rest, as it is touched.
 //!
 //! Memory: at most one chunk at a time is filled and not used, 2 MiB. All other faults but
