@@ -140,8 +140,7 @@ fn align_for(bytes: usize) -> usize {
 fn favour_huge(block: Block, from: usize, bytes: usize) {
     let at = block.address();
     let first = (at.addr() + from).next_multiple_of(os::HUGE_PAGE);
-    let end = (at.addr() + block.bytes()) / os::HUGE_PAGE * os::HUGE_PAGE;
-    let least = at.addr() + from + bytes;
+    let end = (at.addr() + (from + bytes).min(block.bytes())) / os::HUGE_PAGE * os::HUGE_PAGE;
     // Further regions have what the system gives by default.
     let in_first = core::ptr::eq(block.0.region, &region::regions()[0]);
     if first >= end || !in_first || pages::is_all_dirty(block.0) || !pages::wants_huge() {
@@ -153,9 +152,6 @@ fn favour_huge(block: Block, from: usize, bytes: usize) {
     block.set(LargeBody { huge: true, ..block.body() });
     let mut reliable = false;
     for address in (first..end).step_by(os::HUGE_PAGE) {
-        if address >= least {
-            break;
-        }
         let granule = (address - at.addr()) / GRANULE;
         if !pages::is_clean(block.0, granule, granule + os::HUGE_PAGE / GRANULE) {
             // To fill what has pages already is quick, and says nothing.
