@@ -9,7 +9,8 @@ use crate::audit::{Audit, Found, Violation, must, must_be};
 use crate::class::CLASS_COUNT;
 use crate::hardened::{center, seal};
 
-use super::{Heap, REGISTRY, Stock, current};
+use super::stock::Stock;
+use super::{Heap, REGISTRY, current};
 
 const SUBJECT: &str = "a thread's stock";
 
@@ -79,7 +80,7 @@ fn check_block(audit: &mut Audit, block: *mut u8, class: usize) -> Found {
 #[cfg(test)]
 pub mod damage {
     use super::*;
-    use crate::hardened::heap::Slot;
+    use crate::hardened::heap::stock::Slot;
 
     /// The caller's stock of a class: the first block in it, and how many wait in its ring.
     pub fn own(class: usize) -> (*mut Slot, *mut u16) {
