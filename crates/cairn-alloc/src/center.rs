@@ -13,10 +13,10 @@
 //! Lock order: class, then records, then pages.
 
 mod audit;
+mod rounds;
 
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use cairn_core::count::Place;
 use cairn_core::list::{Links, List};
@@ -32,6 +32,7 @@ use crate::shelf;
 use crate::slab::{Fault, Slab};
 use crate::thread;
 use crate::transfer::{Batch, BatchId, BatchPool, TransferStack};
+use rounds::Rounds;
 
 #[cfg(test)]
 pub use audit::damage;
@@ -41,9 +42,6 @@ pub use audit::{check_slabs, check_stacks, is_stacked_while};
 pub const LINE: u32 = 64;
 /// Lists of slabs by fullness; the last is the fullest.
 const LISTS: usize = 4;
-
-/// Milliseconds between two rounds that growth began.
-const GROWTH_ROUND_MS: u64 = 32;
 
 /// Batches that may wait in the transfer stack of one class, at most. Short, because recycled batches are scattered
 /// and locality is worth more than the hand-over (DESIGN §4.4).
@@ -411,12 +409,8 @@ impl Links for SlabLinks {
 pub fn purge_step(new_window: bool, grew: bool, bytes: Option<usize>) {
     const CLASSES: usize = 8;
     const BYTES_MAX: usize = 8 << 20;
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    // A race skips or repeats classes, which does no harm.
-    let mut next = NEXT.load(Relaxed);
-    if next == 0 && (new_window || (grew && is_round_due())) {
-        next = CLASS_COUNT - 1;
-    }
+    static ROUNDS: Rounds = Rounds::new();
+    let mut next = ROUNDS.next(new_window, grew, os::now_ms);
     let last = if bytes.is_some() { 0 } else { next.saturating_sub(CLASSES) };
     let mut left = bytes.unwrap_or(BYTES_MAX);
     while next > last {
@@ -428,23 +422,10 @@ pub fn purge_step(new_window: bool, grew: bool, bytes: Option<usize>) {
         }
         next -= 1;
     }
-    NEXT.store(next, Relaxed);
+    ROUNDS.leave(next);
     if new_window {
         shelf::settle(true);
     }
-}
-
-/// Whether growth may begin another round, which it does seldom: what was free a moment ago will mostly be used again, and then each hole costs
-/// two system calls' worth of time, and other CPUs an interrupt.
-fn is_round_due() -> bool {
-    static LAST_MS: AtomicU64 = AtomicU64::new(0);
-    let now_ms = os::now_ms();
-    // A race begins two rounds, which does no harm.
-    let due = now_ms.saturating_sub(LAST_MS.load(Relaxed)) >= GROWTH_ROUND_MS;
-    if due {
-        LAST_MS.store(now_ms, Relaxed);
-    }
-    due
 }
 
 /// Empties the shelves and the transfer stacks of all classes into their slabs.

@@ -23,6 +23,8 @@ mod birth;
 mod hands;
 mod living;
 pub mod rest;
+#[cfg(test)]
+mod tests;
 
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
