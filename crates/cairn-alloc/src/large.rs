@@ -8,12 +8,14 @@
 //! ```
 //! A block that has grown once is likely to grow again, so growing gives it room: the span's rest is address space that costs
 //! nothing until it is touched. `realloc` extends it in place, else into the free space behind it, else it moves the pages
-//! (not the bytes) to a span with twice the room.
+//! (not the bytes) to a span with twice the room: moves.rs.
+
+mod moves;
 
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use cairn_core::count;
-use cairn_core::os::{self, Move};
+use cairn_core::os;
 
 use crate::class::GRANULE;
 use crate::descriptor::{Body, Kind, LargeBody};
@@ -21,20 +23,6 @@ use crate::fault::{self, Call};
 use crate::pages::huge::Filled;
 use crate::pages::{self, Prefer};
 use crate::region::{self, Place};
-
-/// From this many bytes on, moving page-table entries is cheaper than copying into fresh pages: some 2 µs a call against
-/// 0.3 µs and more a page.
-const MOVE_MIN: usize = 128 * 1024;
-/// Up to this many bytes a block is copied all the same if there is room that has pages: a page costs less to copy than to fault
-/// in, and a move needs new ones for what was added, and for whoever gets the place that it leaves without any.
-const COPY_MAX: usize = 1 << 20;
-/// Each move leaves a mapping of its own behind, which the kernel often can't join with its neighbours, and a process may
-/// have 65,530. So after this many moves only blocks [`MOVE_STEP`] times larger are moved, after [`MOVE_STEP`] times
-/// as many moves only blocks that are larger by that again, and so on: some thousand mappings in all (three for each eight moves were seen).
-const MOVES_MAX: usize = 8192;
-const MOVE_STEP: usize = 4;
-/// So many moves that no block is large enough for another one.
-const NEVER: usize = usize::MAX / 2;
 
 /// From this many bytes on, a zeroed block is looked at when it is freed.
 const SPARSE_MIN: usize = 1 << 20;
@@ -44,8 +32,6 @@ const FILLED_MAX: usize = 256 * 1024;
 /// From this many bytes on, a block may get huge pages of its own.
 const HUGE_MIN: usize = 16 << 20;
 
-/// Blocks moved so far.
-static MOVES: AtomicUsize = AtomicUsize::new(0);
 /// Live large blocks.
 static BLOCKS: AtomicUsize = AtomicUsize::new(0);
 /// Their usable bytes.
@@ -135,12 +121,13 @@ fn align_for(bytes: usize) -> usize {
     if bytes >= HUGE_MIN && region::is_roomy() && pages::huge::are_on() { os::HUGE_PAGE } else { 1 }
 }
 
-/// Gives a block huge pages for `bytes` bytes from `from` on, as long as they come quickly, and lets the kernel give it some for the
-/// rest, as it is touched, if all of them did and those before too.
+/// Gives a block huge pages for `bytes` bytes from `from` on, and for as many more as it takes to know them reliable, as long as they come
+/// quickly; if all did, and those before too, lets the kernel give it some for the rest, as it is touched.
 fn favour_huge(block: Block, from: usize, bytes: usize) {
     let at = block.address();
     let first = (at.addr() + from).next_multiple_of(os::HUGE_PAGE);
-    let end = (at.addr() + (from + bytes).min(block.bytes())) / os::HUGE_PAGE * os::HUGE_PAGE;
+    let end = (at.addr() + block.bytes()) / os::HUGE_PAGE * os::HUGE_PAGE;
+    let least = at.addr() + from + bytes;
     // Further regions have what the system gives by default.
     let in_first = core::ptr::eq(block.0.region, &region::regions()[0]);
     if first >= end || !in_first || pages::is_all_dirty(block.0) || !pages::wants_huge() {
@@ -152,6 +139,9 @@ fn favour_huge(block: Block, from: usize, bytes: usize) {
     block.set(LargeBody { huge: true, ..block.body() });
     let mut reliable = false;
     for address in (first..end).step_by(os::HUGE_PAGE) {
+        if reliable && address >= least {
+            break;
+        }
         let granule = (address - at.addr()) / GRANULE;
         if !pages::is_clean(block.0, granule, granule + os::HUGE_PAGE / GRANULE) {
             // To fill what has pages already is quick, and says nothing.
@@ -285,12 +275,12 @@ pub unsafe fn reallocate(address: *mut u8, size: usize) -> *mut u8 {
         shrink(block, bytes, old);
         return address;
     }
-    if bytes <= block.span_bytes() || extend(block, bytes) {
+    if bytes <= block.span_bytes() || moves::extend(block, bytes) {
         block.resize(bytes);
         grown(block, old);
         return address;
     }
-    relocate(block, bytes)
+    moves::relocate(block, bytes)
 }
 
 /// A block has become larger, and will be written behind its `old` bytes next.
@@ -313,135 +303,6 @@ fn shrink(block: Block, bytes: usize, old: usize) {
         pages::mark_dirty(block.0, keep, used);
     }
     block.resize(bytes);
-}
-
-/// From how many bytes on a block is moved now, after so many moves.
-fn move_min() -> usize {
-    let steps = (MOVES.load(Relaxed) / MOVES_MAX).checked_ilog(MOVE_STEP).map_or(0, |log| log + 1);
-    MOVE_MIN.saturating_mul(MOVE_STEP.saturating_pow(steps))
-}
-
-/// Room for a block that grows: twice its size, if address space is plenty.
-fn room_for(bytes: usize) -> usize {
-    if region::is_roomy() { bytes.saturating_mul(2) } else { bytes }
-}
-
-/// Takes the free space behind the block, unless that would make two mappings of a block that could be moved: those the
-/// kernel doesn't move as one, and the bytes would have to be copied some time later.
-fn extend(block: Block, bytes: usize) -> bool {
-    let before = block.span_bytes();
-    if !pages::grow(block.0, bytes.div_ceil(GRANULE)) {
-        return false;
-    }
-    if block.huge() {
-        // What was added is told the same, or the block would be two mappings.
-        // SAFETY: the span is ours.
-        unsafe { os::allow_huge(block.address(), block.span_bytes()) };
-    }
-    // Where address space is short there may be no place to move to.
-    if region::is_roomy() && block.bytes() >= move_min() && !is_one_mapping(block) {
-        if block.huge() {
-            // SAFETY: the span is ours, and so is its rest.
-            unsafe { os::forbid_huge(block.address().wrapping_add(before), block.span_bytes() - before) };
-        }
-        pages::shrink(block.0, before / GRANULE, 0);
-        return false;
-    }
-    true
-}
-
-/// Whether the kernel sees the block's span as one mapping.
-fn is_one_mapping(block: Block) -> bool {
-    // SAFETY: the span is ours. Behind it is more of the region: a reservation is a granule longer than what is used of it.
-    unsafe { os::is_one_mapping(block.address(), block.span_bytes()) }
-}
-
-/// Moves the block to a larger span; null if memory is short.
-fn relocate(block: Block, bytes: usize) -> *mut u8 {
-    let old = block.bytes();
-    if old >= move_min()
-        && !(old <= COPY_MAX && pages::has_dirty(bytes.div_ceil(GRANULE)))
-        && let Some(new) = move_mapping(block, bytes)
-    {
-        return new.address();
-    }
-    let Some(new) = make(bytes, bytes, 1, Prefer::Dirty) else { return core::ptr::null_mut() };
-    // SAFETY: both spans are live, disjoint and ours; `new` is longer.
-    unsafe { new.address().copy_from_nonoverlapping(block.address(), old) };
-    release(block, old.div_ceil(GRANULE));
-    new.address()
-}
-
-/// Moves the block's pages to a span with room to grow; None, and the block as it was, if that can't be.
-fn move_mapping(block: Block, bytes: usize) -> Option<Block> {
-    if !is_one_mapping(block) {
-        return None;
-    }
-    // Pages come along, so the new span needs none.
-    // Page tables of huge pages move as they are only from one multiple of their size to another.
-    let align = align_for(bytes);
-    let new = make(bytes, room_for(bytes), align, Prefer::Clean)?;
-    // If there was no clean span, its pages would be in the way; and if the move fails they could be lost.
-    // SAFETY: the span is ours and new.
-    if pages::is_dirty(new.0) && !unsafe { os::purge(new.address(), new.span_bytes()) } {
-        release(new, 0);
-        return None;
-    }
-    // The whole spans: so each is one mapping, and can be moved again.
-    // SAFETY: both spans are live, disjoint, page-aligned and ours; `new` is longer.
-    let moved =
-        unsafe { os::move_mapping(block.address(), block.span_bytes(), new.address(), new.span_bytes()) };
-    count::atomic(count::Place::Large, &MOVES);
-    MOVES.fetch_add(1, Relaxed);
-    match moved {
-        Move::Done => {
-            come_along(block, new);
-            pages::huge::forbid_in_fresh(block.address(), block.span_bytes());
-            pages::mark_clean(block.0, 0, block.span_bytes() / GRANULE);
-            release(block, 0);
-            Some(new)
-        }
-        Move::DoneOldLost => {
-            // What the kernel refused once, or another thread was quick enough for, will happen again: dearer tries only.
-            count::atomic(count::Place::Large, &MOVES);
-            MOVES.fetch_add(MOVES_MAX, Relaxed);
-            come_along(block, new);
-            lose(block);
-            Some(new)
-        }
-        Move::Failed => {
-            // What failed once will fail again: dearer tries only.
-            count::atomic(count::Place::Large, &MOVES);
-            MOVES.fetch_add(MOVES_MAX, Relaxed);
-            release(new, 0);
-            None
-        }
-        Move::FailedNewLost => {
-            // Perhaps it is still ours: a kernel may refuse before it unmaps. That can't be told, so it must not
-            // happen again.
-            MOVES.store(NEVER, Relaxed);
-            lose(new);
-            None
-        }
-    }
-}
-
-/// The pages of `old` are `new`'s now, and what the kernel was told about them went with them: the fresh mapping in their
-/// place knows nothing.
-fn come_along(old: Block, new: Block) {
-    let huge = old.huge();
-    old.set(LargeBody { huge: false, ..old.body() });
-    new.set(LargeBody { huge, ..new.body() });
-    grown(new, old.bytes());
-}
-
-/// Gives a block up whose addresses no longer are ours: its span stays taken for ever, and it is no block any more.
-fn lose(block: Block) {
-    count::atomic(count::Place::Large, &BLOCKS);
-    BLOCKS.fetch_sub(1, Relaxed);
-    count::atomic(count::Place::Large, &BYTES);
-    BYTES.fetch_sub(block.bytes(), Relaxed);
-    pages::retire(block.0);
 }
 
 /// Live large blocks and their usable bytes.

@@ -405,23 +405,48 @@ fn a_block_that_moved_has_room_to_grow() {
 /// The pages of a large block come along when it moves; those that it never touched stay untouched.
 #[test]
 fn a_large_block_moves_without_being_copied() {
+    moves_without_being_copied(24 * MIB, |_| ());
+}
+
+/// The same where the kernel has the block as several mappings, which it moves one at a time.
+#[test]
+fn a_large_block_in_parts_moves_without_being_copied() {
+    const SIZE: usize = 9 * MIB;
+    let advise = |block: *mut u8, advice| {
+        for part in [1, 4, 6] {
+            let at = block.wrapping_add(part * MIB).cast();
+            assert_eq!(unsafe { libc::madvise(at, MIB, advice) }, 0);
+        }
+    };
+    let moved = moves_without_being_copied(SIZE, |block| advise(block, libc::MADV_DONTDUMP));
+    // For those who come after.
+    assert_eq!(unsafe { libc::madvise(moved.cast(), SIZE, libc::MADV_DODUMP) }, 0);
+}
+
+/// Where the block went; it is freed.
+fn moves_without_being_copied(size: usize, before: impl Fn(*mut u8)) -> *mut u8 {
     let _alone = alone();
-    const SIZE: usize = 24 * MIB;
     // What other tests have left is in memory already.
     engine::trim(0);
     // One that has another right behind it can't grow where it is.
-    let mut all: Vec<_> = (0..8).map(|_| allocate(SIZE)).collect();
-    let next = |block: &*mut u8| block.wrapping_add(SIZE);
+    let mut all: Vec<_> = (0..8).map(|_| allocate(size)).collect();
+    let next = |block: &*mut u8| block.wrapping_add(size);
     let at = (0..8).find(|&at| all.contains(&next(&all[at]))).expect("fresh blocks lie side by side");
     let block = all.swap_remove(at);
-    unsafe { block.write(7) };
-    let moved = unsafe { engine::reallocate(block, 4 * SIZE) };
+    before(block);
+    let marks = [0, size / 2, size - 1];
+    marks.iter().zip(7..).for_each(|(&mark, byte)| unsafe { block.wrapping_add(mark).write(byte) });
+    let moved = unsafe { engine::reallocate(block, 4 * size) };
     assert_ne!(moved, block);
-    let pages = resident(moved, SIZE);
+    let pages = resident(moved, size);
     assert!(
-        pages < SIZE / page_size() / 2,
-        "{pages} pages of a block of which one was touched are in memory"
+        pages < size / page_size() / 2,
+        "{pages} pages of a block of which three were touched are in memory"
     );
-    assert_eq!(unsafe { moved.read() }, 7);
+    marks
+        .iter()
+        .zip(7..)
+        .for_each(|(&mark, byte)| assert_eq!(unsafe { moved.wrapping_add(mark).read() }, byte));
     free_all(all.into_iter().chain([moved]));
+    moved
 }

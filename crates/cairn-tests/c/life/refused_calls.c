@@ -6,6 +6,7 @@
  * memory to stay behind. */
 #include "check.h"
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -123,6 +124,19 @@ static void grow_behind_walls(void) {
     drop(&vector);
 }
 
+/* The same with vectors whose pages are several mappings, and so are moved by several calls: each may be refused. */
+static void grow_in_parts(void) {
+    struct block vectors[4] = {0};
+    for (int i = 0; i < 4; i++) obtain(&vectors[i], 3 * MIB, 3);
+    for (int i = 0; i < 4; i++) {
+        if (!vectors[i].at) continue;
+        CHECK(madvise(vectors[i].at + MIB, MIB, MADV_DONTDUMP) == 0, "madvise: errno %d", errno);
+        resize(&vectors[i], 9 * MIB);
+        CHECK(madvise(vectors[i].at, vectors[i].size, MADV_DODUMP) == 0, "madvise: errno %d", errno);
+    }
+    for (int i = 0; i < 4; i++) drop(&vectors[i]);
+}
+
 /* Zeroed blocks of which little is used: what was not touched is looked for when they are freed. */
 static void sparse(void) {
     for (int i = 0; i < 3; i++) {
@@ -204,6 +218,7 @@ static void storm(int rounds) {
         churn(slots, SLOTS, 1500, 33 * KIB, &random_state);
         churn(large, LARGE, 100, 2 * MIB, &random_state);
         grow_behind_walls();
+        grow_in_parts();
         sparse();
         threads();
         grow_large();
