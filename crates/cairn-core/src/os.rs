@@ -16,7 +16,7 @@ use crate::count::{self, Call};
 pub use guard::{Guard, decommit, forbid, install_guard, make_read_only, random, remove_guard};
 pub use huge::{HUGE_PAGE, allow_huge, forbid_huge, huge_pages_allowed, populate};
 pub use process::{mappings_max, thread_number};
-pub use threads::{barrier_everywhere, sleep_while, threads_of_process, wake};
+pub use threads::{barrier_everywhere, refuse_cancel, sleep_while, threads_of_process, wake};
 
 /// Restores errno when dropped.
 pub struct KeepErrno(libc::c_int);

@@ -76,6 +76,9 @@ extern "C" fn handler(signal: c_int, info: *mut libc::siginfo_t, context: *mut c
         // SAFETY: what the kernel gave to this handler.
         return unsafe { pass_on(signal, info, context, is_fault) };
     }
+    // What the program would do if the thread were cancelled here, in cleanup handlers and in whoever joins it, could end the process
+    // before the report does.
+    os::refuse_cancel();
     let me = thread_number() as u32;
     match REPORTER.compare_exchange(0, me, Relaxed, Relaxed) {
         Ok(_) => {

@@ -38,13 +38,10 @@ pub fn thread_number() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::ffi::{c_int, c_void};
+    use core::ffi::c_void;
     use core::ptr;
 
-    unsafe extern "C" {
-        fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
-    }
-    const PTHREAD_CANCEL_DISABLE: c_int = 1;
+    use crate::os::refuse_cancel;
 
     /// A thread that is to end at the next point where it may be cancelled: it comes to none here.
     extern "C" fn cancelled(_: *mut c_void) -> *mut c_void {
@@ -52,8 +49,7 @@ mod tests {
         unsafe { libc::pthread_cancel(libc::pthread_self()) };
         let number = mappings_max();
         crate::fault::Line::new().text("mappings: ").number(number).print();
-        // SAFETY: the old state need not be told.
-        unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, ptr::null_mut()) };
+        refuse_cancel();
         ptr::without_provenance_mut(number)
     }
 

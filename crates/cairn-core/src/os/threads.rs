@@ -1,5 +1,6 @@
-//! What one thread can learn of the others, and how it waits for them: for audits.
+//! What one thread can learn of the others, how it waits for them, and how it is kept from what they may do to it.
 
+use core::ffi::c_int;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 
 use super::KeepErrno;
@@ -56,4 +57,17 @@ pub fn wake(word: &AtomicU32) {
     let _errno = KeepErrno::new();
     // SAFETY: the kernel looks at the word's address only.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1) };
+}
+
+/// From now on nobody cancels the calling thread (`pthread_cancel`), neither where it waits nor between any two instructions. A signal handler
+/// may call it.
+pub fn refuse_cancel() {
+    // The bindings don't have it for this system.
+    unsafe extern "C" {
+        fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
+    }
+    const PTHREAD_CANCEL_DISABLE: c_int = 1;
+    let mut old = 0;
+    // SAFETY: the place for the old state is writable; the call changes the thread's own record only.
+    unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut old) };
 }

@@ -1,5 +1,10 @@
 //! Debug mode: every fault, at once.
 
+use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
+
+use cairn_tests::{command, compile, cprogram};
+
 use crate::{End, commit, is_told, parts};
 
 const DEBUG: &[(&str, &str)] = &[("CAIRN_MODE", "debug")];
@@ -106,8 +111,27 @@ fn wrong_frees_are_refused_with_both_stacks() {
 
 #[test]
 fn a_fault_elsewhere_is_not_ours() {
-    use std::os::unix::process::ExitStatusExt;
     let Some(finished) = commit("null", DEBUG) else { return };
     assert_eq!(finished.status.signal(), Some(libc::SIGSEGV));
     assert_eq!(finished.err(), "");
+}
+
+#[test]
+fn a_thread_that_reports_or_waits_is_not_cancelled() {
+    let Some(program) = compile::program("modes/cancelled.c", &["-rdynamic"]) else { return };
+    for how in ["deferred", "asynchronous"] {
+        let mut run = cprogram::preloaded(&program, &[how]);
+        let finished = command::run(run.envs(DEBUG.iter().copied()), Duration::from_secs(30));
+        let report = finished.err();
+        assert_eq!(finished.status.signal(), Some(libc::SIGSEGV), "{how}: {}\n{report}", finished.status);
+        let parts = parts(&report);
+        let heads: Vec<_> = parts.iter().map(|part| part.head.trim_start()).collect();
+        let begins = ["cairn: use after free: read of 0x", "accessed by", "allocated by", "freed by"];
+        assert!(
+            heads.len() == begins.len()
+                && heads.iter().zip(begins).all(|(head, begin)| head.starts_with(begin)),
+            "{how}: {report}"
+        );
+        assert!(parts.last().is_some_and(|last| last.frames.iter().any(|frame| frame.contains(" main+0x"))));
+    }
 }
