@@ -56,12 +56,9 @@ impl Line {
 
     /// Writes the line and a newline to stderr; errno is kept. Nothing can be done if that fails, so nothing is.
     pub fn print(mut self) {
-        let _errno = crate::os::KeepErrno::new();
         self.len = self.len.min(self.bytes.len() - 1);
         self.put(b'\n');
-        // By number: in the C library's function a thread may be cancelled, and this one may hold locks.
-        // SAFETY: the buffer is valid for `len` bytes.
-        unsafe { libc::syscall(libc::SYS_write, libc::STDERR_FILENO, self.bytes.as_ptr(), self.len) };
+        crate::os::write_all(libc::STDERR_FILENO, self.as_bytes());
     }
 
     /// Writes the line and ends the process by SIGABRT.

@@ -3,6 +3,7 @@
 //! Each function is one system call (named in its comment) or none. Each can fail, says so in its result, and leaves
 //! errno as it was: a heap that runs behind `free` must not disturb the program's errno.
 
+mod files;
 mod guard;
 mod huge;
 mod process;
@@ -13,6 +14,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::count::{self, Call};
 
+pub use files::{close, create, read_begin, write_all};
 pub use guard::{Guard, decommit, forbid, install_guard, make_read_only, random, remove_guard};
 pub use huge::{HUGE_PAGE, allow_huge, forbid_huge, huge_pages_allowed, populate};
 pub use process::{mappings_max, thread_number};

@@ -19,7 +19,7 @@ use cairn_alloc::engine;
 use cairn_alloc::statistics::{ClassStatistics, Statistics};
 use cairn_core::fault::Line;
 use cairn_core::os::{self, page_size};
-use core::ffi::{c_char, c_int};
+use core::ffi::{CStr, c_char, c_int};
 use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering::Relaxed};
 
@@ -107,16 +107,14 @@ extern "C" fn end() {
         readable(&mut Text::to(Sink::Descriptor(descriptor)), &engine::statistics());
         return;
     }
-    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_CLOEXEC;
     // SAFETY: `path` is a C string that `absolute` made.
-    let file = unsafe { libc::open(path, flags, 0o644) };
-    if file < 0 {
+    let Some(file) = os::create(unsafe { CStr::from_ptr(path) }) else {
         Line::new().text("CAIRN_STATS: the file for the report can't be written").print();
         return;
-    }
+    };
     machine(&mut Text::to(Sink::Descriptor(file)), &engine::statistics());
     // SAFETY: opened above, and nobody else knows it.
-    unsafe { libc::close(file) };
+    unsafe { os::close(file) };
 }
 
 #[used]

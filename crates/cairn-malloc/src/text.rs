@@ -3,6 +3,7 @@
 //! `core::fmt` would double the size of the shared object. What is needed here is text, whole numbers, and
 //! numbers padded to a column.
 
+use cairn_core::os;
 use core::ffi::c_int;
 
 /// Where the text goes.
@@ -97,29 +98,26 @@ impl Text {
 
     #[inline(never)]
     fn flush(&mut self) {
-        let mut at = self.bytes.as_ptr();
-        let mut left = core::mem::take(&mut self.len);
-        while left > 0 {
-            // SAFETY: `left` bytes from `at` on are in the buffer; the stream, if there is one, is open,
-            // because the caller of the C function that got it says so.
-            let done = unsafe {
-                match self.sink {
-                    Sink::Descriptor(descriptor) => libc::write(descriptor, at.cast(), left),
-                    Sink::Stream(stream) => libc::fwrite(at.cast(), 1, left, stream) as isize,
-                }
-            };
-            if done <= 0 {
-                // SAFETY: errno is this thread's.
-                let again = done < 0 && unsafe { *libc::__errno_location() } == libc::EINTR;
-                if again {
-                    continue;
-                }
-                return;
+        let len = core::mem::take(&mut self.len);
+        let bytes = self.bytes.get(..len).unwrap_or_default();
+        match self.sink {
+            Sink::Descriptor(descriptor) => {
+                os::write_all(descriptor, bytes);
             }
-            left -= (done as usize).min(left);
-            // SAFETY: at most one past the buffer's end, as `done` is no more than was asked for.
-            at = unsafe { at.add(done as usize) };
+            Sink::Stream(stream) => write_to_stream(stream, bytes),
         }
+    }
+}
+
+/// The stream is open, because the caller of the C function that got it says so.
+fn write_to_stream(stream: *mut libc::FILE, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        // SAFETY: the bytes are readable; for the stream see above.
+        let done = unsafe { libc::fwrite(bytes.as_ptr().cast(), 1, bytes.len(), stream) };
+        if done == 0 {
+            return;
+        }
+        bytes = bytes.get(done..).unwrap_or_default();
     }
 }
 

@@ -4,7 +4,7 @@
 
 use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-use super::{KeepErrno, page_size};
+use super::{KeepErrno, page_size, read_begin};
 use crate::count::{self, Call};
 
 /// Bytes of a huge page, and its alignment.
@@ -36,23 +36,8 @@ fn can_populate() -> bool {
 }
 
 fn chosen_mode_allows() -> bool {
-    let _errno = KeepErrno::new();
-    let path = c"/sys/kernel/mm/transparent_hugepage/enabled";
-    let mut text = [0u8; 64];
-    // The kernel is asked directly: the C library's functions may be wrapped by a library that allocates, and are points
-    // where a thread can be cancelled.
-    // SAFETY: the path is a C string, the buffer is as long as stated, and the descriptor is closed once.
-    let length = unsafe {
-        let flags = libc::O_RDONLY | libc::O_CLOEXEC;
-        let file = libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags);
-        if file < 0 {
-            return false;
-        }
-        let length = libc::syscall(libc::SYS_read, file, text.as_mut_ptr(), text.len());
-        libc::syscall(libc::SYS_close, file);
-        length
-    };
-    let text = &text[..usize::try_from(length).unwrap_or(0)];
+    let mut room = [0u8; 64];
+    let text = read_begin(c"/sys/kernel/mm/transparent_hugepage/enabled", &mut room).unwrap_or_default();
     !text.is_empty() && !text.windows(7).any(|word| word == b"[never]")
 }
 

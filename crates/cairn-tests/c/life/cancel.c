@@ -21,7 +21,8 @@ static void clean_up(void *of) {
     for (int i = 0; i < OWN; i++) drop(life->blocks[i]), drop(made[i]), life->blocks[i] = NULL;
 }
 
-/* Every door, through fast and slow paths. A program may not call malloc_info or malloc_stats here: those write. */
+/* Every door, through fast and slow paths. malloc_info is left out: it writes to a stream of the C library, by functions
+ * that are such points. (malloc_stats: abi/cancelled_reports.c.) */
 static void every_door(struct life *life) {
     for (int i = 0; i < 2000; i++) {
         int place = (int)(next_random(&life->state) % OWN);

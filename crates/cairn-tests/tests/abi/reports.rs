@@ -54,6 +54,24 @@ fn a_file_that_took_the_place_of_stderr_gets_no_report() {
     }
 }
 
+/// What reports at exit, to a file or to stderr, runs in the thread that ends the process.
+#[test]
+fn a_cancelled_thread_reports() {
+    let Some(program) = compile::program("abi/cancelled_reports.c", &[]) else { return };
+    let folder = scratch::Scratch::new("cancelled-reports");
+    let file = folder.path().join("report");
+    let run = |stats: &std::path::Path| {
+        let mut command = cprogram::preloaded(&program, &[]);
+        let finished = command::run(command.env("CAIRN_STATS", stats), Duration::from_secs(30));
+        finished.expect_success();
+        finished.err().matches("the program holds").count()
+    };
+    assert_eq!(run(&file), 1, "malloc_stats");
+    let report = std::fs::read_to_string(&file).expect("the report's file");
+    assert!(report.starts_with("version ") && report.ends_with("\nend\n"), "{report}");
+    assert_eq!(run("1".as_ref()), 2, "malloc_stats and the end");
+}
+
 /// A handler of SIGSEGV that returns would let the instruction fail again, for ever.
 #[test]
 fn a_signal_that_ends_programs_asks_for_no_audit() {
