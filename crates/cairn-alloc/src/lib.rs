@@ -51,6 +51,9 @@ pub mod mode;
 mod modes;
 mod pages;
 mod records;
+#[cfg(test)]
+#[path = "../../cairn-core/tests/refuse/mod.rs"]
+mod refuse;
 mod region;
 mod registry;
 pub mod settings;

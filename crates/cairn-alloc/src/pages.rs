@@ -25,6 +25,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use cairn_core::count;
 use cairn_core::lock::Lock;
+use cairn_core::os;
 
 use crate::bits;
 use crate::class::GRANULE;
@@ -183,6 +184,13 @@ pub fn is_clean(place: Place, from: usize, to: usize) -> bool {
 pub fn retire(place: Place) {
     // SAFETY: the descriptor of a live span, which the caller owns; under the page lock.
     locked(|_| unsafe { (*place.region.descriptor(place.granule)).kind = Kind::Records });
+}
+
+/// The same for a span of which a part can't be touched any more: its addresses are lost, and the pages of its first `bytes` go back.
+pub fn lose(place: Place, bytes: usize) {
+    // SAFETY: the span is the caller's, and nobody will look at it again. If the kernel refuses this too, the pages are lost with it.
+    unsafe { os::drop_pages(place.region.address_of(place.granule), bytes) };
+    retire(place);
 }
 
 /// Lengthens the span at `place` to `granules` by taking the free space behind it; false if it isn't free.

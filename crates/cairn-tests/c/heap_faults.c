@@ -80,7 +80,8 @@ static void *free_then_get(void *argument) {
     return NULL;
 }
 
-// At least so many places should have their turn.
+// At least so many places should have their turn. (Of 65 blocks one is handed out first once in eleven times, the others never: that it has
+// no turn in 60 threads is seen once in 300 runs. Of the other counts that happens less than once in 10^10.)
 static void first_after_frees(int count, int least) {
     enum { THREADS = 60 };
     int times[FREED + 1] = {0}, different = 0;
@@ -264,7 +265,7 @@ int main(int argc, char **argv) {
         if (same > 5) unseen("what was freed is the next to be handed out");
         harmless("what was freed is not handed out at once");
     }
-    if (IS("first-after-65-frees")) first_after_frees(65, 2);
+    if (IS("first-after-65-frees")) first_after_frees(65, 1);
     if (IS("first-after-70-frees")) first_after_frees(70, 4);
     if (IS("first-after-80-frees")) first_after_frees(80, 6);
     if (IS("neighbours")) {

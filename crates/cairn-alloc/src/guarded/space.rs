@@ -141,11 +141,23 @@ impl Space {
         let pages = READY_STEP.min(self.high - self.ready);
         let (at, bytes) = (self.address_of(self.ready), pages * page_size());
         // SAFETY: nobody uses these pages yet.
-        let done = pages > 0 && unsafe { os::commit(at, bytes) && mark(at, bytes) };
-        if done {
-            self.ready += pages;
+        if pages == 0 || !unsafe { os::commit(at, bytes) } {
+            return false;
         }
-        done
+        // SAFETY: as above.
+        match unsafe { mark(at, bytes) } {
+            Closed::ByMarks => {
+                self.ready += pages;
+                true
+            }
+            Closed::ByProtection => false,
+            // No block gets these pages, nor those before them, so that runs never have pages that can be accessed behind them.
+            Closed::PerhapsNot => {
+                self.ready += pages;
+                self.low = self.ready;
+                false
+            }
+        }
     }
 
     /// Opens pages of a run: they read as zero. None if the kernel refuses, or too many are open.
@@ -169,7 +181,7 @@ impl Space {
         let (at, bytes) = (self.address_of(first), pages * page_size());
         match way {
             // SAFETY: the block was freed.
-            Way::Marks => unsafe { mark(at, bytes) },
+            Way::Marks => unsafe { mark(at, bytes) == Closed::ByMarks },
             Way::Protection => {
                 // SAFETY: as above; protection left the pages accessible.
                 let closed = unsafe { os::decommit(at, bytes) };
@@ -180,30 +192,87 @@ impl Space {
     }
 }
 
-/// Closes open pages by marks. False if the kernel refuses: then they are closed by protection, and can't be opened again.
+/// How pages are closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closed {
+    ByMarks,
+    /// They can't be opened by taking marks away.
+    ByProtection,
+    /// The kernel refused all that was asked of it.
+    PerhapsNot,
+}
+
+/// Closes open pages, by marks if the kernel has them. What they held is gone, or never looked at again.
 ///
 /// # Safety
 /// The pages are open, in the reservation, and nobody uses them.
-unsafe fn mark(at: *mut u8, bytes: usize) -> bool {
+unsafe fn mark(at: *mut u8, bytes: usize) -> Closed {
     // SAFETY: the caller's contract.
     unsafe {
         let guard = os::install_guard(at, bytes);
         if guard == Guard::Pages {
-            return true;
+            return Closed::ByMarks;
         }
-        if os::remove_guard(at, bytes, guard) {
-            os::decommit(at, bytes);
-        } else {
-            // Closed as well, and nothing may look at them any more.
-            os::drop_pages(at, bytes);
+        if os::remove_guard(at, bytes, guard) && os::decommit(at, bytes) {
+            return Closed::ByProtection;
         }
+        os::drop_pages(at, bytes);
     }
-    false
+    Closed::PerhapsNot
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refuse::{Refused, refuse};
+
+    const GUARD_INSTALL: u32 = 102;
+
+    /// Whether the program can read a page: what it can't, the kernel can't either.
+    fn is_open(at: *mut u8) -> bool {
+        let mut ends = [0; 2];
+        // SAFETY: a pipe takes a byte, or refuses it if that can't be read.
+        unsafe {
+            assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
+            let written = libc::write(ends[1], at.cast(), 1);
+            ends.into_iter().for_each(|end| {
+                libc::close(end);
+            });
+            written == 1
+        }
+    }
+
+    /// Carves runs from a space of which the kernel refuses to close what is made ready; how many there were.
+    fn runs_behind_refusals(calls: [Refused; 3]) -> usize {
+        let mut space = Space::reserve(2000).expect("address space");
+        if !refuse(calls) {
+            std::println!("skipped: no filter of system calls here");
+            return 1;
+        }
+        let mut runs = 0;
+        while let Some(first) = space.carve(1) {
+            assert!(
+                (first..=first + class_pages(1)).all(|page| !is_open(space.address_of(page))),
+                "run {runs}"
+            );
+            assert_eq!(space.open(first, 2), Some(Way::Protection));
+            assert!([true, true, false] == [0, 1, 2].map(|page| is_open(space.address_of(first + page))));
+            runs += 1;
+        }
+        runs
+    }
+
+    #[test]
+    fn pages_that_the_kernel_did_not_close_are_no_run_s() {
+        let no_marks = Refused(libc::SYS_madvise, 2, GUARD_INSTALL);
+        let no_protection = Refused(libc::SYS_mprotect, 2, libc::PROT_NONE as u32);
+        let no_mapping = Refused(libc::SYS_mmap, 2, libc::PROT_NONE as u32);
+        // Filters end with their threads.
+        for refused in [[no_marks; 3], [no_marks, no_protection, no_mapping]] {
+            let runs = std::thread::spawn(move || runs_behind_refusals(refused)).join().expect("no failure");
+            assert!(runs > 0);
+        }
+    }
 
     #[test]
     fn classes_rise_and_hold_what_is_asked() {

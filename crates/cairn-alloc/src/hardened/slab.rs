@@ -303,14 +303,14 @@ impl Slab {
             unsafe { records::give(self.body().bitmap.cast(), bytes) };
         }
         set_class(place, granules, 0);
-        let guard_at =
-            place.region.address_of(place.granule).wrapping_add(granules * GRANULE - vault().guard);
+        let guarded = granules * GRANULE - vault().guard;
+        let guard_at = place.region.address_of(place.granule).wrapping_add(guarded);
         // SAFETY: installed in `new` for this range.
         if unsafe { os::remove_guard(guard_at, vault().guard, self.body().guard) } {
             pages::free(place, granules);
         } else {
             // Its end can't be touched any more, so nobody shall get it.
-            pages::retire(place);
+            pages::lose(place, guarded);
         }
     }
 

@@ -4,13 +4,16 @@
 
 use std::vec::Vec;
 
+use cairn_core::os::{page_size, resident};
+
 use crate::audit::tests::{
     allocate, alone, ends_a_process_of_its_own, free, in_a_process_of_its_own, is_whole, wrong,
 };
 use crate::descriptor::Kind;
 use crate::hardened::large::Block;
-use crate::hardened::{center, heap, quarantine, slab};
+use crate::hardened::{center, heap, quarantine, slab, vault};
 use crate::mode::{Mode, enter};
+use crate::refuse::{Refused, refuse};
 use crate::{pages, region};
 
 #[test]
@@ -35,6 +38,50 @@ fn a_second_free_is_named_although_the_slab_is_gone() {
             let gone = blocks.iter().find(|block| slab::locate(block.addr()).is_none());
             // SAFETY: a mistake, and to be named.
             unsafe { super::free_untold(*gone.expect("a slab was given back"), class) };
+        });
+    });
+}
+
+/// `MADV_GUARD_REMOVE`.
+const GUARD_REMOVE: u32 = 103;
+
+/// A slab whose guard the kernel won't take away.
+#[test]
+fn a_slab_that_is_lost_keeps_no_pages() {
+    in_a_process_of_its_own("hardened::tests::a_slab_that_is_lost_keeps_no_pages", || {
+        assert_eq!(enter(Mode::Hardened), Ok(()));
+        alone(|| {
+            let blocks: Vec<*mut u8> = (0..4000).map(|_| allocate(100)).collect();
+            let class = slab::locate(blocks[0].addr()).expect("a hardened block").class;
+            let mask = vault::form(class).mask as usize;
+            blocks.iter().for_each(|&block| free(block));
+            let mut slabs: Vec<*mut u8> =
+                blocks.iter().map(|block| block.map_addr(|block| block & !mask)).collect();
+            slabs.dedup();
+            slabs.retain(|slab| slab::locate(slab.addr()).is_some());
+            let read_write = (libc::PROT_READ | libc::PROT_WRITE) as u32;
+            if !refuse([
+                Refused(libc::SYS_madvise, 2, GUARD_REMOVE),
+                Refused(libc::SYS_mprotect, 2, read_write),
+            ]) {
+                return std::println!("skipped: no filter of system calls here");
+            }
+            super::trim();
+            let lost: Vec<_> = slabs.into_iter().filter(|slab| slab::locate(slab.addr()).is_none()).collect();
+            assert!(!lost.is_empty());
+            for slab in lost {
+                let place = region::locate(slab.addr()).expect("ours");
+                assert_eq!(
+                    pages::kind_at(place.region, place.granule),
+                    Some(Kind::Records),
+                    "it was retired"
+                );
+                let mut pages = std::vec![0; (mask + 1 - vault::vault().guard) / page_size()];
+                // SAFETY: the slab's pages are mapped.
+                assert!(unsafe { resident(slab, &mut pages) });
+                assert!(pages.iter().all(|page| page & 1 == 0), "pages of a lost slab are still in memory");
+            }
+            is_whole();
         });
     });
 }

@@ -36,7 +36,7 @@ pub enum Guard {
     None = 0,
     /// The page tables.
     Pages = 1,
-    /// A mapping of its own.
+    /// A mapping of its own. (Perhaps not all of the range: the kernel refused when it had begun, and to undo that.)
     Mapping = 2,
 }
 
@@ -60,6 +60,13 @@ pub unsafe fn install_guard(at: *mut u8, bytes: usize) -> Guard {
     if SPLITS.fetch_add(1, Relaxed) < SPLITS_MAX {
         // SAFETY: the caller's contract.
         if unsafe { forbid(at, bytes) } {
+            return Guard::Mapping;
+        }
+        // Of a range that lies in several mappings, a part may be inaccessible by now. To undo that joins mappings and needs no
+        // further ones. If it is refused nevertheless, some of the range may be guarded, and it is taken for guarded.
+        //
+        // SAFETY: the caller's contract.
+        if !unsafe { commit(at, bytes) } {
             return Guard::Mapping;
         }
     }
@@ -109,8 +116,8 @@ pub unsafe fn remove_guard(at: *mut u8, bytes: usize, guard: Guard) -> bool {
     }
 }
 
-/// Makes a range inaccessible and keeps its contents (`mprotect`, PROT_NONE); false if the kernel refuses. [`commit`] makes it
-/// usable again.
+/// Makes a range inaccessible and keeps its contents (`mprotect`, PROT_NONE); false if the kernel refuses, and a part of the range may be
+/// inaccessible then. [`commit`] makes it usable again.
 ///
 /// # Safety
 /// The range is page-aligned, committed, and nobody has a use for it meanwhile.

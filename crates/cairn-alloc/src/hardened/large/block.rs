@@ -185,9 +185,7 @@ impl Block {
 
     /// Gives the block's addresses up for ever, and its pages back.
     pub fn lose(self) {
-        // SAFETY: nobody will use the span again. If the kernel refuses this too, some pages are lost with it.
-        unsafe { os::drop_pages(self.span(), self.guard_at()) };
-        pages::retire(self.0);
+        pages::lose(self.0, self.guard_at());
     }
 
     /// Makes all of the span inaccessible, or accessible again; false if the kernel refuses.
