@@ -13,7 +13,7 @@
 //! Lock order: class, then records, then pages.
 
 mod audit;
-mod rounds;
+pub mod rounds;
 
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;

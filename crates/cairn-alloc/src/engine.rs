@@ -8,10 +8,11 @@ use crate::bin::Bin;
 use crate::class::{self, SMALL_MAX, SOME_AT_16, block_size};
 use crate::fault::{self, Call};
 use crate::inside::Inside;
-use crate::mode::{self, Mode};
 use crate::modes::{Door, Request};
 use crate::statistics::Statistics;
-use crate::{census, center, hardened, judge, large, mark, modes, pages, region, thread};
+use crate::{census, center, judge, large, mark, modes, pages, region, thread};
+
+pub use crate::modes::allocate_quick;
 
 /// Allocates from the thread's bin, or null if the bin is empty or the size is not small.
 /// The block is aligned to 16 bytes. The one exit of the fast path is a null.
@@ -36,17 +37,10 @@ fn handed_out(block: *mut u8, class: usize) -> *mut u8 {
 /// Allocates `size` bytes; null if memory is short or `size` exceeds `isize::MAX`. errno is kept.
 #[cold]
 pub fn allocate_slow(size: usize) -> *mut u8 {
-    allocate_in_mode(size, allocate_slower)
+    allocate_quick(size, allocate_slower)
 }
 
-/// What a mode without bins has at hand for the C door, else what `slower` gives: the fast path of hardened mode. Inlined into the doors' slow
-/// halves, so that these need no frame for it.
-#[inline(always)]
-pub fn allocate_in_mode(size: usize, slower: impl FnOnce(usize) -> *mut u8) -> *mut u8 {
-    if mode::current() == Mode::Hardened { hardened::allocate_quick(size, slower) } else { slower(size) }
-}
-
-/// [`allocate_slow`] for those who have asked [`allocate_in_mode`].
+/// [`allocate_slow`] for those who have asked [`allocate_quick`].
 #[cold]
 #[inline(never)]
 pub fn allocate_slower(size: usize) -> *mut u8 {
@@ -75,7 +69,7 @@ pub fn allocate_zeroed(size: usize) -> *mut u8 {
     let mut block = allocate_fast(size);
     if block.is_null() {
         block = allocate_slow(size);
-        if mode::current() == Mode::Hardened && hardened::is_zero(size) {
+        if modes::is_zero(size) {
             return block;
         }
     }
@@ -177,12 +171,7 @@ pub(crate) fn push(bin: &Bin, block: *mut u8, class: usize) -> bool {
 #[cold]
 pub unsafe fn free_slow(block: *mut u8) {
     // SAFETY: the caller's contract, for both.
-    let slower = |block| unsafe { free_slower(block) };
-    if mode::current() == Mode::Hardened {
-        // SAFETY: the caller's contract. The mode's fast path.
-        return unsafe { hardened::free_quick(block, slower) };
-    }
-    slower(block);
+    unsafe { modes::free_quick(block, |block| free_slower(block)) };
 }
 
 /// # Safety
@@ -347,7 +336,7 @@ pub unsafe fn usable_size(block: *mut u8) -> usize {
 pub fn trim(keep: usize) -> bool {
     let _inside = Inside::enter();
     thread::flush_own();
-    let holes = center::trim() + if mode::current() == Mode::Hardened { hardened::trim() } else { 0 };
+    let holes = center::trim() + modes::trim();
     let spans = pages::purge_all(keep);
     holes + spans > 0
 }

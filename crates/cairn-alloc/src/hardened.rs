@@ -9,7 +9,7 @@
 //! | write after free, found when the block is handed out again | what is free is zero | `seal` |
 //! | use after free of a large block, stopped at the instruction | the quarantine is inaccessible | `quarantine` |
 //! | stale data are never seen by the next owner | cleared by free | `seal`, `large` |
-//! | reuse is late and hard to foresee | quarantine, random stocks, random places in slabs, random spans | `heap`, `slab`, pages/state.rs |
+//! | reuse is late and hard to foresee | quarantine, random stocks, random places in slabs, random spans | `heap/stock`, `slab`, pages/state.rs |
 //! | what decides about faults can't be written over | secrets and tables in a read-only page; no list in a block | `vault` |
 //!
 //! ```text
@@ -224,7 +224,8 @@ pub unsafe fn free(block: *mut u8, layout: Option<Layout>) -> bool {
 }
 
 /// Frees what should be a block of `class`, in whose slab it lay a moment ago. That is not looked up again: another thread may have given
-/// the slab back meanwhile, and then this is a second free, to be named.
+/// the slab back meanwhile, and then this is a second free, to be named. It is, unless another thread has the memory by now: then the
+/// process may end by the words for another fault, or where it is inaccessible, by SIGSEGV without any.
 ///
 /// # Safety
 /// As for [`free`].

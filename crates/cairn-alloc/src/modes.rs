@@ -5,7 +5,8 @@
 //! by their address.
 //!
 //! Callers are the slow halves only. In the default mode each costs one load and one comparison. errno is kept here; hardened mode, whose
-//! every operation comes this way, does so itself where it may change.
+//! every operation comes this way, does so itself where it may change. What comes by itself, now and then, asks elsewhere: the
+//! decay, the census, the audit, fork.
 
 use core::alloc::Layout;
 
@@ -52,13 +53,20 @@ pub fn prepare(mode: Mode) -> bool {
     }
 }
 
-/// A mode for which [`prepare`] got ready does not begin: a second attempt, at this mode or another, shall not find less memory.
+/// A mode without bins, for which [`prepare`] got ready, does not begin: a second attempt, at this mode or another, shall not find less
+/// memory.
 pub fn give_back(mode: Mode) {
-    match mode {
-        // What hardened mode prepares is small, read-only, and used by the next attempt.
-        Mode::Default | Mode::Hardened => {}
-        Mode::Debug | Mode::Sampled => guarded::give_back(),
+    // What hardened mode prepares is small, read-only, and used by the next attempt.
+    if mode == Mode::Debug {
+        guarded::give_back();
     }
+}
+
+/// What a mode has at hand for the C door, else what `slower` gives: the fast path of hardened mode. Inlined into the doors' slow halves, so that
+/// these need no frame for it.
+#[inline(always)]
+pub fn allocate_quick(size: usize, slower: impl FnOnce(usize) -> *mut u8) -> *mut u8 {
+    if mode::current() == Mode::Hardened { hardened::allocate_quick(size, slower) } else { slower(size) }
 }
 
 /// A block, null if memory is short, or None: the default engine's.
@@ -82,12 +90,31 @@ fn allocate_cold(request: Request) -> Option<*mut u8> {
     }
 }
 
+/// Whether a block of so many bytes that was just handed out reads as zero, whoever had it before.
+#[inline]
+pub fn is_zero(size: usize) -> bool {
+    mode::current() == Mode::Hardened && hardened::is_zero(size)
+}
+
 /// A bin fetches so many blocks, which may then be handed out without anybody hearing of it.
 #[inline]
 pub fn pass(blocks: usize) {
     if mode::current() == Mode::Sampled {
         guarded::pass(blocks - 1);
     }
+}
+
+/// Frees a block of which nothing is said, as a mode does that has a fast path for it; else `slower` does.
+///
+/// # Safety
+/// `block` is null or a live block.
+#[inline(always)]
+pub unsafe fn free_quick(block: *mut u8, slower: impl FnOnce(*mut u8)) {
+    if mode::current() == Mode::Hardened {
+        // SAFETY: the caller's contract.
+        return unsafe { hardened::free_quick(block, slower) };
+    }
+    slower(block);
 }
 
 /// Frees a block that is the mode's (null is not); false if it is not. `layout` is what the caller says about it, if it says so.
@@ -168,4 +195,9 @@ pub unsafe fn usable_size(block: *mut u8) -> Option<usize> {
 unsafe fn usable_size_cold(block: *mut u8) -> Option<usize> {
     let _inside = Inside::enter();
     Some(guarded::usable_size(block))
+}
+
+/// Lets go what waits in the mode, and gives the free pages of its slabs back; returns their bytes.
+pub fn trim() -> usize {
+    if mode::current() == Mode::Hardened { hardened::trim() } else { 0 }
 }

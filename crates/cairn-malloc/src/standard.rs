@@ -57,7 +57,7 @@ pub fn allocate(size: usize) -> *mut u8 {
 #[cold]
 #[inline(never)]
 extern "C" fn malloc_slow(size: usize) -> *mut u8 {
-    engine::allocate_in_mode(size, malloc_slower)
+    engine::allocate_quick(size, malloc_slower)
 }
 
 #[cold]

@@ -23,7 +23,8 @@ const SIGNALS: [c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 /// What was there before us.
 struct Before(UnsafeCell<[MaybeUninit<libc::sigaction>; 2]>);
 
-// SAFETY: written once, while one thread runs and before the handler can.
+// SAFETY: written once, by `install`, before the kernel knows of the handler, which reads it: of each signal its own. Other
+// threads may run meanwhile.
 unsafe impl Sync for Before {}
 
 static BEFORE: Before = Before(UnsafeCell::new([MaybeUninit::zeroed(); 2]));
@@ -32,7 +33,7 @@ static BEFORE: Before = Before(UnsafeCell::new([MaybeUninit::zeroed(); 2]));
 static REPORTER: AtomicU32 = AtomicU32::new(0);
 
 /// Installs the handler, once, and gives the calling thread a stack for it if it has none: an overflow of the usual one must not be
-/// hidden by us.
+/// hidden by us. If the kernel doesn't tell who handles a signal now, that stays so.
 pub fn install() {
     static INSTALLED: AtomicU32 = AtomicU32::new(0);
     // Relaxed: one thread enters a mode. It may have tried before, and been refused.
@@ -47,8 +48,11 @@ pub fn install() {
             action.sa_sigaction = handler as *const () as usize;
             action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
             libc::sigemptyset(&mut action.sa_mask);
+            // In two calls: in one the kernel would have the handler before this knew whom to pass a fault of another thread on to.
             let before = &mut (*BEFORE.0.get())[index];
-            libc::sigaction(signal, &action, before.as_mut_ptr());
+            if libc::sigaction(signal, ptr::null(), before.as_mut_ptr()) == 0 {
+                libc::sigaction(signal, &action, ptr::null_mut());
+            }
         }
     }
 }

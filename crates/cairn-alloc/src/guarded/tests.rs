@@ -11,6 +11,7 @@ use crate::guarded::record::State;
 use crate::guarded::space::Way;
 use crate::guarded::{self, space};
 use crate::mode::{Mode, enter};
+use crate::refuse::{Refused, refuse};
 use crate::settings;
 use cairn_core::os::page_size;
 
@@ -37,6 +38,34 @@ fn a_pool_that_is_given_back_leaves_nothing() {
         assert_eq!(enter(Mode::Debug), Ok(()));
         free(allocate(100));
         is_whole();
+    });
+}
+
+/// A fault of another thread may come as soon as the kernel has the handler: who handled it before must be known by then.
+#[test]
+fn the_handler_is_not_installed_before_the_one_it_replaces_is_known() {
+    let name = "guarded::tests::the_handler_is_not_installed_before_the_one_it_replaces_is_known";
+    in_a_process_of_its_own(name, || {
+        let now = || {
+            let mut action = core::mem::MaybeUninit::<libc::sigaction>::zeroed();
+            // SAFETY: the record is writable, and zeroes are a valid one.
+            unsafe {
+                assert_eq!(libc::sigaction(libc::SIGSEGV, core::ptr::null(), action.as_mut_ptr()), 0);
+                action.assume_init().sa_sigaction
+            }
+        };
+        let before = now();
+        let refused = std::thread::spawn(|| {
+            // With no new action the call only asks.
+            let can = refuse([Refused(libc::SYS_rt_sigaction, 1, 0)]);
+            assert!(guarded::prepare_debug());
+            can
+        });
+        if refused.join().expect("no failure") {
+            assert_eq!(now(), before);
+        } else {
+            std::println!("skipped: no filter of system calls here");
+        }
     });
 }
 

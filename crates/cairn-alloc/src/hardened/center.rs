@@ -10,12 +10,12 @@ pub mod audit;
 
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use cairn_core::count::Place;
 use cairn_core::list::{Links, List};
 use cairn_core::lock::Lock;
 
+use crate::center::rounds::Rounds;
 use crate::class::{CLASS_COUNT, GRANULE, SHAPES};
 use crate::descriptor::{Descriptor, NO_LIST};
 use crate::hardened::random::Stream;
@@ -254,14 +254,10 @@ impl Links for SlabLinks {
 /// One step of giving back the holes in idle slabs: a few classes, if a round is under way; a new window of the decay begins one.
 pub fn purge_step(new_window: bool) {
     const CLASSES: usize = 8;
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    // A race skips or repeats classes, which does no harm.
-    let mut next = NEXT.load(Relaxed);
-    if next == 0 && new_window {
-        next = CLASS_COUNT - 1;
-    }
+    static ROUNDS: Rounds = Rounds::new();
+    let next = ROUNDS.next(new_window, false, || 0);
     let left = next.saturating_sub(CLASSES);
-    NEXT.store(left, Relaxed);
+    ROUNDS.leave(left);
     for class in left + 1..=next {
         of(class).drop_empty(class, true);
         of(class).purge_holes(true);

@@ -137,7 +137,8 @@ const _: () = assert!(size_of::<Vault>() == BYTES);
 
 struct Cell(UnsafeCell<Vault>);
 
-// SAFETY: written by `fill` only, before the mode begins and while one thread runs; read after that.
+// SAFETY: written by `fill` only, under the lock of modes and before the mode begins; nobody else reads it before he has found, by
+// `Acquire`, that the mode began (mode.rs). Other threads may run meanwhile.
 unsafe impl Sync for Cell {}
 
 static VAULT: Cell = Cell(UnsafeCell::new(Vault {
@@ -168,7 +169,7 @@ pub fn form(class: usize) -> &'static Form {
     unsafe { vault().forms.get_unchecked(class) }
 }
 
-/// Fills the vault and closes it; false if memory is short. Once, before the mode begins. There must be a region.
+/// Fills the vault and closes it; false if memory is short. Once, before the mode begins, under the lock of modes. There must be a region.
 pub fn fill() -> bool {
     if vault().factor != 0 {
         // An earlier attempt to enter the mode was refused after this.
@@ -179,7 +180,7 @@ pub fn fill() -> bool {
     let page = os::page_size();
     let guard = if page <= GUARD_MAX { page } else { 0 };
     let [key, factor, pattern] = random::words();
-    // SAFETY: nobody else runs yet, see Cell.
+    // SAFETY: nobody else reads or writes it yet, see Cell.
     let vault = unsafe { &mut *VAULT.0.get() };
     vault.base = first.base();
     vault.granules = first.granules();
