@@ -168,6 +168,8 @@ pub struct Outcome {
     pub made: BTreeMap<&'static str, usize>,
     /// Those that were refused.
     pub refused: BTreeMap<&'static str, usize>,
+    /// Guards in the page tables (`madvise`) that the library asked for or wanted to take away, and how many of these calls were refused.
+    pub guards: (usize, usize),
     /// Calls of the library that [`KINDS`] doesn't have.
     pub unknown: Vec<u64>,
     /// What the program said on stderr.
@@ -192,6 +194,7 @@ pub fn run(command: &mut Command, plan: Plan, begin: Begin, limit: Duration) -> 
         code: Vec::new(),
         made: vec![0; KINDS.len()],
         refused: vec![0; KINDS.len()],
+        guards: (0, 0),
         unknown: Vec::new(),
         random: 0,
     };
@@ -207,6 +210,7 @@ pub fn run(command: &mut Command, plan: Plan, begin: Begin, limit: Duration) -> 
         traced,
         made: named(&judge.made),
         refused: named(&judge.refused),
+        guards: judge.guards,
         unknown: judge.unknown,
         said: content(&said),
     })
@@ -231,6 +235,7 @@ struct Judge {
     code: Vec<Code>,
     made: Vec<usize>,
     refused: Vec<usize>,
+    guards: (usize, usize),
     unknown: Vec<u64>,
     random: u64,
 }
@@ -253,13 +258,16 @@ impl Judge {
             return None;
         };
         self.made[kind] += 1;
-        if is_guard && matches!(self.plan, Plan::Guards | Plan::GuardsAndChance { .. }) {
-            self.refused[kind] += 1;
-            return Some(libc::EINVAL);
-        }
-        let error = self.error_for(kind)?;
+        self.guards.0 += usize::from(is_guard);
+        let error = if is_guard && matches!(self.plan, Plan::Guards | Plan::GuardsAndChance { .. }) {
+            libc::EINVAL
+        } else {
+            let errors = KINDS[kind].errors;
+            errors[self.error_for(kind)? % errors.len()]
+        };
         self.refused[kind] += 1;
-        Some(KINDS[kind].errors[error % KINDS[kind].errors.len()])
+        self.guards.1 += usize::from(is_guard);
+        Some(error)
     }
 
     /// The index of the error that this call fails with, if it does.

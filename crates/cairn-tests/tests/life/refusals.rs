@@ -61,6 +61,10 @@ impl Storm {
         let args: &[&str] = &["1", &seed, kind];
         let mut command = preloaded(&self.program, args);
         command.env("CAIRN_STATS", &report).env("CAIRN_MODE", self.mode);
+        if matches!(plan, Plan::GuardsAndChance { .. }) {
+            // So that some blocks are drawn, and guards are asked for.
+            command.env("CAIRN_SAMPLE_RATE", "50");
+        }
         let begin = if self.early { Begin::AtOnce } else { Begin::Marked };
         let Some(outcome) = refusal::run(&mut command, plan, begin, Duration::from_secs(30)) else {
             programs::skip("this machine forbids ptrace");
@@ -68,19 +72,28 @@ impl Storm {
         };
         self.runs += 1;
         outcome.refused.iter().for_each(|(name, count)| *self.refused.entry(name).or_default() += count);
-        if let Err(words) = self.judge(&outcome, &report) {
+        if let Err(words) = self.judge(plan, &outcome, &report) {
             let seen = format!("refused {:?}\n{}", outcome.refused, outcome.said);
             self.failures.push(format!("plan '{plan}', mode {}, seed {seed}: {words}; {seen}", self.mode));
         }
         Some(outcome)
     }
 
-    fn judge(&self, outcome: &Outcome, report: &Path) -> Result<(), String> {
+    fn judge(&self, plan: Plan, outcome: &Outcome, report: &Path) -> Result<(), String> {
         if outcome.traced.hung {
             return Err("it did not end".into());
         }
         if !outcome.unknown.is_empty() {
             return Err(format!("system calls {:?} are none that refusal.rs knows", outcome.unknown));
+        }
+        let (asked, refused) = outcome.guards;
+        if let Plan::GuardsAndChance { per_mille, .. } = plan {
+            // Where most is refused there may be no memory that could be guarded.
+            if refused < asked || (asked == 0 && per_mille <= 100) {
+                return Err(format!(
+                    "{refused} of {asked} guards were refused: this was no kernel without them"
+                ));
+            }
         }
         let status = outcome.traced.status;
         if self.early && libc::WIFEXITED(status) && outcome.refused.values().sum::<usize>() > 0 {
@@ -94,8 +107,8 @@ impl Storm {
         if status != 0 {
             return Err(format!("it ended with {status:#x}"));
         }
-        if self.mode != "default" {
-            // What waits in a quarantine is no loss.
+        if !["default", "sampled"].contains(&self.mode) {
+            // What waits in a quarantine is no loss. (That of sampled mode is no part of the heap.)
             return Ok(());
         }
         let report = std::fs::read_to_string(report).map_err(|e| format!("the report: {e}"))?;
