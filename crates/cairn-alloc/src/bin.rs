@@ -139,6 +139,10 @@ impl Bin {
             }
             self.change_array(cold, fresh, if capacity == 0 { 0 } else { slots_for(capacity) as u16 });
         }
+        if capacity == 0 {
+            // One that is opened again was not idle.
+            cold.idle.set(0);
+        }
         self.limit.set(cold.base.load(Relaxed).wrapping_add(capacity));
         true
     }

@@ -39,10 +39,18 @@ use state::State;
 
 /// How often the memory in use has grown by a thirty-second part.
 static GROWTHS: AtomicUsize = AtomicUsize::new(0);
+/// How often a thirty-second part of it was taken for something else.
+static TURNS: AtomicUsize = AtomicUsize::new(0);
 
 /// How often the page heap had to use fresh memory for a thirty-second part of what it has.
 pub fn growths() -> usize {
     GROWTHS.load(Relaxed)
+}
+
+/// How often the page heap had to find a thirty-second part of what it has, fresh or not: spans were free, or become free, for
+/// something else.
+pub fn turns() -> usize {
+    TURNS.load(Relaxed)
 }
 
 struct Pages {

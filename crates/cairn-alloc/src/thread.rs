@@ -84,6 +84,8 @@ pub struct Heap {
     refused_until: AtomicUsize,
     /// [`pages::growths`] at the last housekeeping.
     growths: AtomicUsize,
+    /// [`pages::turns`] at the last housekeeping.
+    turns: AtomicUsize,
     /// Whether it calls seldom.
     rest: Rest,
     /// Who took it last (`pthread_self`). Under the birth lock.
@@ -125,9 +127,9 @@ const NEW_BIN: usize = 3;
 const MISSES_PER_CHARGE: usize = 16;
 /// Looks after which an idle bin is closed,
 const IDLE_LOOKS_MAX: u8 = 16;
-/// and if the heap has grown since the last one. (After one look bins were closed that were needed soon: `chains` and `rptest` took a fifth and
+/// and if the heap has grown or turned since the last one. (After one look bins were closed that were needed soon: `chains` and `rptest` took a fifth and
 /// an eighth longer.)
-const IDLE_LOOKS_GROWING: u8 = 4;
+const IDLE_LOOKS_TURNED: u8 = 4;
 
 /// Why a bin could not do its work.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -421,10 +423,11 @@ impl Heap {
 
     /// Closes bins that are idle; true if the heap has grown since the last call.
     fn close_idle(&self) -> bool {
-        // While the heap grows, what idle bins hold keeps whole slabs from being used for something else.
-        let growths = pages::growths();
+        // While the program needs spans for something else, fresh or not, what idle bins hold keeps whole slabs from being that.
+        let (growths, turns) = (pages::growths(), pages::turns());
         let grew = self.growths.swap(growths, Relaxed) != growths;
-        let patience = if grew { IDLE_LOOKS_GROWING } else { IDLE_LOOKS_MAX };
+        let turned = self.turns.swap(turns, Relaxed) != turns;
+        let patience = if turned { IDLE_LOOKS_TURNED } else { IDLE_LOOKS_MAX };
         for class in 1..CLASS_COUNT {
             let (bin, cold) = (&self.bins[class], &self.cold[class]);
             if bin.capacity(cold) > 0 && bin.idle_looks(cold) >= patience {

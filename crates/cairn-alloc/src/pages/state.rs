@@ -7,15 +7,15 @@ use crate::descriptor::{Body, FreeBody, Kind};
 use crate::hardened;
 use crate::pages::huge::{CHUNK, Filled, Huge};
 use crate::pages::spans::{Table, free_at, free_before, spans};
-use crate::pages::{GROWTHS, Prefer};
+use crate::pages::{GROWTHS, Prefer, TURNS};
 use crate::region::{self, Place, Region};
 
 use core::sync::atomic::Ordering::Relaxed;
 
-/// The part of the heap that makes a growth, if it is fresh memory.
-const GROWTH_SHARE: usize = 32;
-/// A growth is at least so many granules.
-const GROWTH_MIN: usize = 16;
+/// The part of the heap that makes a turn, and a growth if it is fresh memory;
+const TURN_SHARE: usize = 32;
+/// but at least so many granules.
+const TURN_MIN: usize = 16;
 
 /// At a new peak this part of what is in use may be free with pages.
 const PEAK_SHARE: usize = 16;
@@ -30,8 +30,10 @@ pub struct State {
     pub free_total: usize,
     /// Granules given back to the kernel since the start.
     pub purged_total: usize,
-    /// Granules without pages that were taken since the last growth.
+    /// Granules without pages that were taken since the last growth,
     pub fresh: usize,
+    /// and granules of any kind since the last turn.
+    taken: usize,
     /// When pages go back.
     pub decay: Decay,
     /// When pages are huge.
@@ -72,6 +74,7 @@ impl State {
             free_total: 0,
             purged_total: 0,
             fresh: 0,
+            taken: 0,
             decay: Decay::new(),
             huge: Huge::new(),
             peak: 0,
@@ -273,7 +276,13 @@ impl State {
         self.decay.dirty_changed(self.dirty_total);
         self.decay.clean_used(granules - taken);
         self.fresh += granules - taken;
-        if self.fresh > (region.committed() / GROWTH_SHARE).max(GROWTH_MIN) {
+        self.taken += granules;
+        let share = (region.committed() / TURN_SHARE).max(TURN_MIN);
+        if self.taken > share {
+            self.taken = 0;
+            TURNS.fetch_add(1, Relaxed);
+        }
+        if self.fresh > share {
             self.fresh = 0;
             GROWTHS.fetch_add(1, Relaxed);
         }

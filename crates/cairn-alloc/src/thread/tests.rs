@@ -35,6 +35,12 @@ fn growths() {
     });
     assert!(growing > 2, "closed after {growing} looks while the heap grew");
     assert!(usual >= 3 * growing, "closed after {usual} looks, and after {growing} while the heap grew");
+    // What was free already serves.
+    free(allocate(6 << 20));
+    let growths = pages::growths();
+    let turning = looks_until_closed(300, || free(allocate(4 << 20)));
+    assert_eq!(pages::growths(), growths);
+    assert_eq!(turning, growing, "looks after which a bin was closed while spans were used for something else");
 }
 
 #[test]
