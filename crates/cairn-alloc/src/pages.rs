@@ -39,7 +39,7 @@ use state::State;
 
 /// How often the memory in use has grown by a thirty-second part.
 static GROWTHS: AtomicUsize = AtomicUsize::new(0);
-/// How often a thirty-second part of it was taken for something else.
+/// How often it rose so far from its last low.
 static TURNS: AtomicUsize = AtomicUsize::new(0);
 
 /// How often the page heap had to use fresh memory for a thirty-second part of what it has.
@@ -47,8 +47,8 @@ pub fn growths() -> usize {
     GROWTHS.load(Relaxed)
 }
 
-/// How often the page heap had to find a thirty-second part of what it has, fresh or not: spans were free, or become free, for
-/// something else.
+/// How often what is in use rose by a thirty-second part of the memory above the least that it was since it did so last, fresh or not: spans are wanted
+/// for something else.
 pub fn turns() -> usize {
     TURNS.load(Relaxed)
 }

@@ -127,7 +127,7 @@ const NEW_BIN: usize = 3;
 const MISSES_PER_CHARGE: usize = 16;
 /// Looks after which an idle bin is closed,
 const IDLE_LOOKS_MAX: u8 = 16;
-/// and if the heap has grown or turned since the last one. (After one look bins were closed that were needed soon: `chains` and `rptest` took a fifth and
+/// and if the heap has turned since the last one, [`pages::turns`]. (After one look bins were closed that were needed soon: `chains` and `rptest` took a fifth and
 /// an eighth longer.)
 const IDLE_LOOKS_TURNED: u8 = 4;
 

@@ -30,10 +30,10 @@ pub struct State {
     pub free_total: usize,
     /// Granules given back to the kernel since the start.
     pub purged_total: usize,
-    /// Granules without pages that were taken since the last growth,
+    /// Granules without pages that were taken since the last growth.
     pub fresh: usize,
-    /// and granules of any kind since the last turn.
-    taken: usize,
+    /// The fewest granules that were in use since the last turn.
+    low: usize,
     /// When pages go back.
     pub decay: Decay,
     /// When pages are huge.
@@ -74,7 +74,7 @@ impl State {
             free_total: 0,
             purged_total: 0,
             fresh: 0,
-            taken: 0,
+            low: 0,
             decay: Decay::new(),
             huge: Huge::new(),
             peak: 0,
@@ -276,10 +276,10 @@ impl State {
         self.decay.dirty_changed(self.dirty_total);
         self.decay.clean_used(granules - taken);
         self.fresh += granules - taken;
-        self.taken += granules;
         let share = (region.committed() / TURN_SHARE).max(TURN_MIN);
-        if self.taken > share {
-            self.taken = 0;
+        let in_use = self.in_use();
+        if in_use > self.low + share {
+            self.low = in_use;
             TURNS.fetch_add(1, Relaxed);
         }
         if self.fresh > share {
@@ -306,6 +306,7 @@ impl State {
         tree.insert(&mut Table(region), start as u32);
         self.free_total += len;
         self.dirty_total += dirty;
+        self.low = self.low.min(self.in_use());
     }
 
     /// Takes a free span out of its tree; returns how many of its granules are dirty.

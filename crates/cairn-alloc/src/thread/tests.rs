@@ -40,7 +40,10 @@ fn growths() {
     let growths = pages::growths();
     let turning = looks_until_closed(300, || free(allocate(4 << 20)));
     assert_eq!(pages::growths(), growths);
-    assert_eq!(turning, growing, "looks after which a bin was closed while spans were used for something else");
+    assert_eq!(
+        turning, growing,
+        "looks after which a bin was closed while spans were used for something else"
+    );
 }
 
 #[test]
