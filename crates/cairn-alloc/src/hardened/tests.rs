@@ -11,6 +11,7 @@ use crate::audit::tests::{
 };
 use crate::descriptor::Kind;
 use crate::hardened::large::Block;
+use crate::hardened::seal::{self, SEAL};
 use crate::hardened::{center, heap, quarantine, slab, vault};
 use crate::mode::{Mode, enter};
 use crate::refuse::{Refused, refuse};
@@ -39,6 +40,138 @@ fn a_second_free_is_named_although_the_slab_is_gone() {
             // SAFETY: a mistake, and to be named.
             unsafe { super::free_untold(*gone.expect("a slab was given back"), class) };
         });
+    });
+}
+
+/// The large block that begins at an address.
+fn large_at(address: *mut u8) -> Block {
+    let mut place = region::locate(address.addr()).expect("ours");
+    if pages::kind_at(place.region, place.granule) != Some(Kind::HardLarge) {
+        place.granule -= 1;
+    }
+    Block::at(place)
+}
+
+/// The fast path of free, asked for one short block after the other, with each byte behind what was asked for changed.
+#[test]
+fn the_short_way_of_free_sees_each_byte_behind_a_block() {
+    in_a_process_of_its_own("hardened::tests::the_short_way_of_free_sees_each_byte_behind_a_block", || {
+        assert_eq!(enter(Mode::Hardened), Ok(()));
+        alone(|| {
+            let mut rests = [false; vault::RESTS];
+            for size in 0..=vault::SHORT_MAX - SEAL {
+                let block = allocate(size);
+                let form = vault::form(slab::locate(block.addr()).expect("a hardened block").class);
+                rests[form.short as usize - size] = true;
+                for at in size..form.size as usize {
+                    // SAFETY: the block is the test's, and nothing is done with it as long as its end is changed.
+                    unsafe {
+                        let byte = block.add(at);
+                        *byte ^= 0x20;
+                        assert!(!seal::end_short(block, form), "byte {at} behind {size}");
+                        assert_eq!(seal::open(block, form.short as usize), None, "byte {at} behind {size}");
+                        *byte ^= 0x20;
+                    }
+                }
+                // SAFETY: as it was.
+                assert_eq!(unsafe { seal::open(block, form.short as usize) }, Some(size));
+                free(block);
+            }
+            assert_eq!(
+                rests,
+                [true; vault::RESTS],
+                "each number of bytes between what was asked for and the seal"
+            );
+        });
+    });
+}
+
+#[test]
+fn what_a_large_block_held_is_gone_to_its_last_byte() {
+    in_a_process_of_its_own("hardened::tests::what_a_large_block_held_is_gone_to_its_last_byte", || {
+        assert_eq!(enter(Mode::Hardened), Ok(()));
+        alone(|| {
+            for size in [40_000, 100_000, 300_001, (1 << 20) + 5, 5 << 20] {
+                let at = allocate(size);
+                // SAFETY: the block is the test's, and the pattern behind it is written again before it is freed.
+                unsafe {
+                    at.write_bytes(1, size);
+                    let block = large_at(at);
+                    block.wipe();
+                    assert!((0..size).all(|byte| *at.add(byte) == 0), "a block of {size}");
+                    block.write_rest();
+                }
+                free(at);
+            }
+            is_whole();
+        });
+    });
+}
+
+#[test]
+fn there_is_always_a_choice() {
+    in_a_process_of_its_own("hardened::tests::there_is_always_a_choice", || {
+        assert_eq!(enter(Mode::Hardened), Ok(()));
+        alone(|| {
+            let class = slab::locate(allocate(100).addr()).expect("a hardened block").class;
+            for count in 0..2000 {
+                allocate(100);
+                assert!(heap::blocks_of(class) >= 8, "after {count} of them");
+            }
+        });
+    });
+}
+
+#[test]
+fn a_block_that_comes_back_twice_is_told() {
+    in_a_process_of_its_own("hardened::tests::a_block_that_comes_back_twice_is_told", || {
+        assert_eq!(enter(Mode::Hardened), Ok(()));
+        alone(|| {
+            let blocks: Vec<*mut u8> = (0..4000).map(|_| allocate(100)).collect();
+            let class = slab::locate(blocks[0].addr()).expect("a hardened block").class;
+            let (kept, freed): (Vec<_>, Vec<_>) =
+                blocks.into_iter().enumerate().partition(|(at, _)| at % 2 == 0);
+            freed.iter().for_each(|&(_, block)| free(block));
+            let there: Vec<_> = freed
+                .iter()
+                .map(|&(_, block)| block)
+                .filter(|&at| center::of(class).has(class, at))
+                .collect();
+            assert!(there.len() > 100);
+            let mut told = Vec::new();
+            center::of(class).put(class, &there, |block| told.push(block));
+            assert_eq!(told, there);
+            kept.into_iter().for_each(|(_, block)| free(block));
+            is_whole();
+        });
+    });
+}
+
+/// A thread that a fork's child lacks may have stopped while it handed a block out: its stock still names it.
+#[test]
+fn what_a_dead_thread_was_handing_out_is_not_free() {
+    in_a_process_of_its_own("hardened::tests::what_a_dead_thread_was_handing_out_is_not_free", || {
+        assert_eq!(enter(Mode::Hardened), Ok(()));
+        let (send, receive) = std::sync::mpsc::channel();
+        // Stands still from then on, as if it were no more.
+        std::thread::spawn(move || {
+            let blocks: Vec<*mut u8> = (0..100).map(|_| allocate(100)).collect();
+            let class = slab::locate(blocks[0].addr()).expect("a hardened block").class;
+            let (first, _) = heap::audit::damage::own(class);
+            // SAFETY: the thread's own stock.
+            let waiting = unsafe { first.replace(blocks[0]) };
+            send.send([blocks[0].addr(), waiting.addr(), class]).expect("there is the other end");
+            loop {
+                std::thread::park();
+            }
+        });
+        let [live, lost, class] = receive.recv().expect("a block");
+        let held = heap::blocks_of(class);
+        heap::bury_the_dead();
+        let is_free = |block| center::of(class).has(class, core::ptr::with_exposed_provenance_mut(block));
+        assert!(held > 1 && heap::blocks_of(class) == 0);
+        assert!(!is_free(live), "a live block came to its slab");
+        assert!(!is_free(lost), "what its stock did not name is lost");
     });
 }
 
@@ -126,11 +259,7 @@ fn broken() {
         wrong(bytes, *bytes + 1, "counts its bytes wrongly");
         wrong(count, *count - 1, "has a block behind its newest one");
     }
-    let mut place = region::locate(large.addr()).expect("ours");
-    if pages::kind_at(place.region, place.granule) != Some(Kind::HardLarge) {
-        place.granule -= 1;
-    }
-    let waiting = Block::at(place);
+    let waiting = large_at(large);
     wrong(&raw mut waiting.body().live, true, "holds a live block");
     kept.into_iter().for_each(|(_, block)| free(block));
     is_whole();

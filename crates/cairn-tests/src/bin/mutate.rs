@@ -14,7 +14,7 @@ usage: mutate [--only WORD].. [--list] [--check] [--from STAGE] [--until STAGE] 
 
 Plants each mutant of crates/cairn-tests/mutants/*.toml in a copy of the sources (target/mutate), builds it, and runs the tests:
 those of cairn-core if it is there (core), the quick ones of cairn-alloc (quick), all of them (engine), the models if the file is in one
-(models, by loom), then those with C programs on libcairn.so: the functions (abi), processes and threads (life). A mutant that a test or a compile-time assertion notices is caught.
+(models, by loom), then those with C programs on libcairn.so: the functions and the faults (abi), processes and threads (life). A mutant that a test or a compile-time assertion notices is caught.
 Ends with 0 if all are.
 
   --only WORD   only mutants whose name or file contains the word
@@ -164,7 +164,7 @@ impl Field {
             stage("quick", &format!("{ENGINE} --lib --test policies --test play"), in_engine),
             stage("engine", &format!("{ENGINE} --tests"), in_engine),
             stage(MODELS, "-p cairn-model --test models", in_models),
-            stage("abi", "-p cairn-tests --test abi", in_all),
+            stage("abi", "-p cairn-tests --test abi --test hardened", in_all),
             stage("life", "-p cairn-tests --test life --test stress", in_all),
         ];
         let place = |name: &str| {
