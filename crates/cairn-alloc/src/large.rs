@@ -30,7 +30,7 @@ const SPARSE_MIN: usize = 1 << 20;
 /// A block up to this many bytes is likely to be written from end to end.
 const FILLED_MAX: usize = 256 * 1024;
 /// From this many bytes on, a block may get huge pages of its own.
-const HUGE_MIN: usize = 16 << 20;
+const HUGE_MIN: usize = os::HUGE_PAGE;
 
 /// Live large blocks.
 static BLOCKS: AtomicUsize = AtomicUsize::new(0);

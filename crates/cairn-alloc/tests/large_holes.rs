@@ -1,4 +1,4 @@
-//! Claim: a freed large block's pages serve the next block that fits, wherever they begin: that fresh memory for blocks of 16 MiB and
+//! Claim: a freed large block's pages serve the next block that fits, wherever they begin: that fresh memory for blocks of 2 MiB and
 //! more begins at a huge page must not make holes useless.
 //!
 //! A binary of its own, because it looks at addresses: nobody else may use the engine.
