@@ -140,8 +140,7 @@ impl Bin {
             self.change_array(cold, fresh, if capacity == 0 { 0 } else { slots_for(capacity) as u16 });
         }
         if capacity == 0 {
-            // One that is opened again was not idle.
-            cold.idle.set(0);
+            cold.forget();
         }
         self.limit.set(cold.base.load(Relaxed).wrapping_add(capacity));
         true
@@ -183,6 +182,7 @@ impl Bin {
         cold.base.store(NULL_END, Relaxed);
         cold.slots.set(0);
         cold.fulls.set(0);
+        cold.forget();
     }
 
     /// Fills the empty bin with up to `want` blocks from `source`, which gets the slots to fill, lowest address first.
@@ -257,6 +257,12 @@ impl Cold {
     #[cfg(any(loom, shuttle))]
     pub fn nothing() -> Cold {
         Cold::at(AtomicPtr::new(NULL_END))
+    }
+
+    /// A bin that is opened again was not idle.
+    fn forget(&self) {
+        self.seen.set(u16::MAX);
+        self.idle.set(0);
     }
 
     const fn at(base: AtomicPtr<Slot>) -> Cold {

@@ -32,6 +32,14 @@ const FILLED_MAX: usize = 256 * 1024;
 /// From this many bytes on, a block may get huge pages of its own.
 const HUGE_MIN: usize = os::HUGE_PAGE;
 
+/// For so many bytes of fresh blocks one huge page may be filled to see how long it takes: what the program never touches.
+const SAMPLE_EACH: usize = 16 << 20;
+
+/// But so many at once.
+const UNSAMPLED_MAX: usize = 4 * SAMPLE_EACH;
+
+/// Bytes of fresh blocks for which none was yet.
+static UNSAMPLED: AtomicUsize = AtomicUsize::new(UNSAMPLED_MAX);
 /// Live large blocks.
 static BLOCKS: AtomicUsize = AtomicUsize::new(0);
 /// Their usable bytes.
@@ -111,7 +119,7 @@ pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
         pages::zero_dirty(block.0, block.bytes());
         block.set(LargeBody { zeroed: true, ..block.body() });
     } else if size >= HUGE_MIN {
-        favour_huge(block, 0, os::HUGE_PAGE);
+        favour_huge(block, 0, 0);
     }
     block.address()
 }
@@ -121,8 +129,8 @@ fn align_for(bytes: usize) -> usize {
     if bytes >= HUGE_MIN && region::is_roomy() && pages::huge::are_on() { os::HUGE_PAGE } else { 1 }
 }
 
-/// Gives a block huge pages for `bytes` bytes from `from` on, and for as many more as it takes to know them reliable, as long as they come
-/// quickly; if all did, and those before too, lets the kernel give it some for the rest, as it is touched.
+/// Gives a block, or what was added to it from `from` on, huge pages: for the first `bytes` bytes of it, as long as they come quickly, and for some samples
+/// more, until they are known to be reliable. If they are, lets the kernel give it some for the rest, as it is touched.
 fn favour_huge(block: Block, from: usize, bytes: usize) {
     let at = block.address();
     let first = (at.addr() + from).next_multiple_of(os::HUGE_PAGE);
@@ -130,22 +138,29 @@ fn favour_huge(block: Block, from: usize, bytes: usize) {
     let least = at.addr() + from + bytes;
     // Further regions have what the system gives by default.
     let in_first = core::ptr::eq(block.0.region, &region::regions()[0]);
-    if first >= end || !in_first || pages::is_all_dirty(block.0) || !pages::wants_huge() {
+    if first >= end || !in_first || pages::is_all_dirty(block.0) {
         return;
     }
+    let Some(mut reliable) = pages::wants_huge() else { return };
     pages::huge::forbid_elsewhere(block.0.region);
     // SAFETY: the span is ours.
     unsafe { os::allow_huge(at, block.span_bytes()) };
     block.set(LargeBody { huge: true, ..block.body() });
-    let mut reliable = false;
+    count::atomic(count::Place::Large, &UNSAMPLED);
+    // A lost update costs a sample.
+    UNSAMPLED.store((UNSAMPLED.load(Relaxed) + block.bytes() - from).min(UNSAMPLED_MAX), Relaxed);
+    let mut samples = 0;
     for address in (first..end).step_by(os::HUGE_PAGE) {
-        if reliable && address >= least {
-            break;
-        }
         let granule = (address - at.addr()) / GRANULE;
         if !pages::is_clean(block.0, granule, granule + os::HUGE_PAGE / GRANULE) {
             // To fill what has pages already is quick, and says nothing.
             continue;
+        }
+        if address >= least {
+            if (reliable && samples > 0) || !may_sample() {
+                break;
+            }
+            samples += 1;
         }
         // SAFETY: the huge page lies in the block.
         let filled = unsafe { pages::huge::timed(at.with_addr(address)) };
@@ -160,6 +175,12 @@ fn favour_huge(block: Block, from: usize, bytes: usize) {
         pages::mark_dirty(block.0, used, reach(block, used));
         forbid_huge(block);
     }
+}
+
+/// Whether a huge page may be filled that nobody asked for.
+fn may_sample() -> bool {
+    count::atomic(count::Place::Large, &UNSAMPLED);
+    UNSAMPLED.fetch_update(Relaxed, Relaxed, |bytes| bytes.checked_sub(SAMPLE_EACH)).is_ok()
 }
 
 /// From here on the block's span gets small pages, as all others do.
@@ -300,7 +321,7 @@ fn shrink(block: Block, bytes: usize, old: usize) {
         pages::shrink(block.0, keep, reach - keep);
     } else if keep < used {
         // They stay in the span, and when it is freed its size won't tell that they were written to.
-        pages::mark_dirty(block.0, keep, used);
+        pages::mark_dirty(block.0, keep, reach(block, used));
     }
     block.resize(bytes);
 }

@@ -230,9 +230,9 @@ pub fn has_dirty(granules: usize) -> bool {
     locked(|state| state.has_dirty(granules))
 }
 
-/// Whether huge pages are worth a try now.
-pub fn wants_huge() -> bool {
-    locked(|state| state.wants_huge())
+/// Whether huge pages are worth a try now, and if so whether the last ones all went well.
+pub fn wants_huge() -> Option<bool> {
+    locked(|state| state.wants_huge().then(|| state.is_huge_reliable()))
 }
 
 /// How a try went; true if the last ones all went well.

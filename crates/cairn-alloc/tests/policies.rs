@@ -404,6 +404,20 @@ fn a_block_that_moved_has_room_to_grow() {
     free_all(all.into_iter().chain([again]));
 }
 
+/// To learn how quickly huge pages come, some are filled that nobody asked for: an eighth at most of what is allocated, and a few at first.
+#[test]
+fn large_blocks_that_nobody_touches_have_few_pages() {
+    let _alone = alone();
+    const SIZE: usize = 2 * MIB;
+    const COUNT: usize = 300;
+    engine::trim(0);
+    let all: Vec<_> = (0..COUNT).map(|_| allocate(SIZE)).collect();
+    let pages: usize = all.iter().map(|block| resident(*block, SIZE)).sum();
+    let bytes = pages * page_size();
+    assert!(bytes <= COUNT * SIZE / 8 + 8 * MIB, "{bytes} bytes in memory of {COUNT} blocks of 2 MiB");
+    free_all(all);
+}
+
 /// The pages of a large block come along when it moves; those that it never touched stay untouched.
 #[test]
 fn a_large_block_moves_without_being_copied() {

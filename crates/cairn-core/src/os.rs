@@ -278,17 +278,23 @@ pub unsafe fn resident(at: *const u8, pages: &mut [u8]) -> bool {
 }
 
 /// Whether a range lies in one mapping, as [`move_mapping`] needs it. Asked by an `mremap` that wants the range to grow where it
-/// is: that fails with EFAULT if the range crosses mappings, and with something else because the space behind it is taken.
+/// is: that fails with EFAULT if the range crosses mappings, and with something else because the space behind it is taken. (If that should
+/// be free, it grows by a page, and shrinks again.)
 ///
 /// # Safety
-/// The range is page-aligned and the caller's, and what follows it is mapped, so that it can't grow.
+/// The range is page-aligned and the caller's.
 pub unsafe fn is_one_mapping(at: *mut u8, bytes: usize) -> bool {
     let _errno = KeepErrno::new();
-    // SAFETY: without MREMAP_MAYMOVE nothing moves, and growing is impossible, says the caller.
+    // SAFETY: without MREMAP_MAYMOVE nothing moves, and what grew was nobody's.
     unsafe {
         count::call(Call::Mremap);
         let got = libc::mremap(at.cast(), bytes, bytes + page_size(), 0);
-        got == libc::MAP_FAILED && *libc::__errno_location() != libc::EFAULT
+        if got == libc::MAP_FAILED {
+            return *libc::__errno_location() != libc::EFAULT;
+        }
+        count::call(Call::Mremap);
+        libc::mremap(at.cast(), bytes + page_size(), bytes, 0);
+        true
     }
 }
 

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use cairn_core::count;
 use cairn_core::os::{self, Move};
 
-use super::{BLOCKS, BYTES, Block, align_for, grown, make, release};
+use super::{BLOCKS, BYTES, Block, align_for, grown, make, reach, release};
 use crate::class::GRANULE;
 use crate::descriptor::LargeBody;
 use crate::pages::{self, Prefer};
@@ -85,8 +85,11 @@ impl Parts {
         let mut parts = Parts { ends: [0; PARTS_MAX], count: 0 };
         let mut from = 0;
         while from < end {
+            if parts.count == PARTS_MAX {
+                return None;
+            }
             let bytes = longest(block.address().wrapping_add(from), end - from);
-            if bytes == 0 || parts.count == PARTS_MAX {
+            if bytes == 0 {
                 return None;
             }
             from += bytes;
@@ -103,7 +106,7 @@ impl Parts {
 
 /// How many of a block's bytes from here on lie in one mapping, in whole granules, of `bytes` at most.
 fn longest(at: *mut u8, bytes: usize) -> usize {
-    // SAFETY: the caller's span. Behind it is more of the region: a reservation is a granule longer than what is used of it.
+    // SAFETY: the caller's span. Behind it is more of the region, or what a move has lost.
     let is_one = |bytes| unsafe { os::is_one_mapping(at, bytes) };
     if is_one(bytes) {
         return bytes;
@@ -140,11 +143,14 @@ fn move_mapping(block: Block, bytes: usize) -> Option<Block> {
     // Page tables of huge pages move as they are only from one multiple of their size to another.
     let align = align_for(bytes);
     let new = make(bytes, room_for(bytes), align, Prefer::Clean)?;
-    // If there was no clean span, its pages would be in the way; and if the move fails they could be lost.
-    // SAFETY: the span is ours and new.
-    if pages::is_dirty(new.0) && !unsafe { os::purge(new.address(), new.span_bytes()) } {
-        release(new, 0);
-        return None;
+    if pages::is_dirty(new.0) {
+        // There was no clean span. Its pages would be in the way; and if the move fails they could be lost.
+        // SAFETY: the span is ours and new.
+        if !unsafe { os::purge(new.address(), new.span_bytes()) } {
+            release(new, 0);
+            return None;
+        }
+        pages::mark_clean(new.0, 0, new.span_bytes() / GRANULE);
     }
     let (old_lost, moved) = move_parts(block, new, &parts)?;
     if moved == 0 {
@@ -158,8 +164,8 @@ fn move_mapping(block: Block, bytes: usize) -> Option<Block> {
         let to = new.address().wrapping_add(moved);
         to.copy_from_nonoverlapping(block.address().wrapping_add(moved), rest);
     }
+    let (moved, used) = (moved / GRANULE, reach(block, (moved + rest).div_ceil(GRANULE)));
     come_along(block, new);
-    let (moved, used) = (moved / GRANULE, (moved + rest).div_ceil(GRANULE));
     if old_lost {
         drop_pages(block, moved * GRANULE, block.span_bytes());
         lose(block);
@@ -188,8 +194,14 @@ fn move_parts(block: Block, new: Block, parts: &Parts) -> Option<(bool, usize)> 
         match result {
             Move::Done => moved = end,
             Move::DoneOldLost => return Some((true, end)),
-            Move::Failed => break,
+            Move::Failed => {
+                pages::huge::forbid_in_fresh(to, to_bytes);
+                break;
+            }
             Move::FailedNewLost => {
+                if !block.huge() {
+                    pages::huge::forbid_in_fresh(block.address(), moved);
+                }
                 // SAFETY: as above; the parts that have moved are mapped at both places.
                 unsafe { block.address().copy_from_nonoverlapping(new.address(), moved.min(block.bytes())) };
                 drop_pages(new, 0, moved);
@@ -217,7 +229,7 @@ fn come_along(old: Block, new: Block) {
 fn drop_pages(block: Block, from: usize, to: usize) {
     if from < to {
         // SAFETY: the caller's part is ours, and its contents are elsewhere. Refused, they stay: there is nobody to be told.
-        unsafe { os::purge(block.address().wrapping_add(from), to - from) };
+        unsafe { os::drop_pages(block.address().wrapping_add(from), to - from) };
     }
 }
 

@@ -10,7 +10,7 @@
 //! A large block (large.rs) has its first huge page timed in the same way, and more of them until there is a streak of quick ones; one
 //! that grows, half of what was added. After a streak the kernel may give it huge pages for the rest, as it is touched.
 //!
-//! Memory: at most one chunk at a time is filled and not used, 2 MiB. All other faults but
+//! Memory: at most one chunk at a time is filled and not used, 2 MiB, and of large blocks an eighth and 8 MiB. All other faults but
 //! those in such large blocks bring small pages, so what is used sparsely, or given back in part, costs no more than without all this.
 
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -89,6 +89,11 @@ impl Huge {
                 self.from = usize::MAX;
             }
         }
+        self.is_reliable()
+    }
+
+    /// Whether the last fillings all were quick.
+    pub fn is_reliable(&self) -> bool {
         self.streak >= STREAK
     }
 }

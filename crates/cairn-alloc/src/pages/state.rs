@@ -239,6 +239,11 @@ impl State {
         region::is_roomy() && self.huge.wants(self.in_use())
     }
 
+    /// Whether the last tries all went well.
+    pub fn is_huge_reliable(&self) -> bool {
+        self.huge.is_reliable()
+    }
+
     /// How a try went; true if the last ones all went well.
     pub fn tried_huge(&mut self, filled: Filled) -> bool {
         let in_use = self.in_use();

@@ -13,7 +13,7 @@
 //! back.
 //!
 //! Invariants: class map and dirty bits can be read and written as long as there is a space. Behind what the region has committed
-//! there is at least a page more that is reserved (large.rs relies on that). One call gives everything back, so there is
+//! there is at least a page more that is reserved (large/moves.rs asks whether a span could grow into it). One call gives everything back, so there is
 //! no half of a space: it is there or it is not.
 //!
 //! All functions run under the page lock, and only [`Space::class_map`] and [`Space::dirty_words`] at any time.
