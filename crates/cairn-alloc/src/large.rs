@@ -32,13 +32,12 @@ const FILLED_MAX: usize = 256 * 1024;
 /// From this many bytes on, a block may get huge pages of its own.
 const HUGE_MIN: usize = os::HUGE_PAGE;
 
-/// For so many bytes of fresh blocks one huge page may be filled to see how long it takes: what the program never touches.
+/// For so many bytes of fresh blocks one huge page may be filled, perhaps one that the program never touches, to see how long it takes;
 const SAMPLE_EACH: usize = 16 << 20;
-
-/// But so many at once.
+/// and for so many at once.
 const UNSAMPLED_MAX: usize = 4 * SAMPLE_EACH;
 
-/// Bytes of fresh blocks for which none was yet.
+/// Bytes of fresh blocks for which no huge page was filled yet.
 static UNSAMPLED: AtomicUsize = AtomicUsize::new(UNSAMPLED_MAX);
 /// Live large blocks.
 static BLOCKS: AtomicUsize = AtomicUsize::new(0);
@@ -129,8 +128,9 @@ fn align_for(bytes: usize) -> usize {
     if bytes >= HUGE_MIN && region::is_roomy() && pages::huge::are_on() { os::HUGE_PAGE } else { 1 }
 }
 
-/// Gives a block, or what was added to it from `from` on, huge pages: for the first `bytes` bytes of it, as long as they come quickly, and for some samples
-/// more, until they are known to be reliable. If they are, lets the kernel give it some for the rest, as it is touched.
+/// Gives a block, or what was added to it from `from` on, huge pages: for the first `bytes` bytes of that, as long as they come quickly, and for a
+/// sample, or some until they are known to be reliable, as far as samples are due. If they are reliable, lets the kernel give it some for the
+/// rest, as it is touched.
 fn favour_huge(block: Block, from: usize, bytes: usize) {
     let at = block.address();
     let first = (at.addr() + from).next_multiple_of(os::HUGE_PAGE);
@@ -146,8 +146,7 @@ fn favour_huge(block: Block, from: usize, bytes: usize) {
     // SAFETY: the span is ours.
     unsafe { os::allow_huge(at, block.span_bytes()) };
     block.set(LargeBody { huge: true, ..block.body() });
-    count::atomic(count::Place::Large, &UNSAMPLED);
-    // A lost update costs a sample.
+    // A lost update costs a sample, or gives one.
     UNSAMPLED.store((UNSAMPLED.load(Relaxed) + block.bytes() - from).min(UNSAMPLED_MAX), Relaxed);
     let mut samples = 0;
     for address in (first..end).step_by(os::HUGE_PAGE) {
@@ -272,11 +271,16 @@ fn reach(block: Block, used_granules: usize) -> usize {
 fn release(block: Block, used_granules: usize) {
     let used_granules = reach(block, used_granules);
     forbid_huge(block);
+    uncount(block);
+    pages::free(block.0, used_granules);
+}
+
+/// A block is live no more.
+fn uncount(block: Block) {
     count::atomic(count::Place::Large, &BLOCKS);
     BLOCKS.fetch_sub(1, Relaxed);
     count::atomic(count::Place::Large, &BYTES);
     BYTES.fetch_sub(block.bytes(), Relaxed);
-    pages::free(block.0, used_granules);
 }
 
 /// Bytes that the program may use of a large block; any other address ends the process with a message.

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use cairn_core::count;
 use cairn_core::os::{self, Move};
 
-use super::{BLOCKS, BYTES, Block, align_for, grown, make, reach, release};
+use super::{Block, align_for, grown, make, reach, release, uncount};
 use crate::class::GRANULE;
 use crate::descriptor::LargeBody;
 use crate::pages::{self, Prefer};
@@ -235,9 +235,6 @@ fn drop_pages(block: Block, from: usize, to: usize) {
 
 /// Gives a block up whose addresses no longer are ours: its span stays taken for ever, and it is no block any more.
 fn lose(block: Block) {
-    count::atomic(count::Place::Large, &BLOCKS);
-    BLOCKS.fetch_sub(1, Relaxed);
-    count::atomic(count::Place::Large, &BYTES);
-    BYTES.fetch_sub(block.bytes(), Relaxed);
+    uncount(block);
     pages::retire(block.0);
 }

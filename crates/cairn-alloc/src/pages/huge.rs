@@ -7,8 +7,8 @@
 //! holds changes with the hour, so it is measured: each filling is timed, and after a slow one the heap first has to grow by a
 //! pause, which doubles with each further slow one. Growth in a slow hour so costs a tenth to a sixth more, in a quick one a half less.
 //!
-//! A large block (large.rs) has its first huge page timed in the same way, and more of them until there is a streak of quick ones; one
-//! that grows, half of what was added. After a streak the kernel may give it huge pages for the rest, as it is touched.
+//! Of large blocks (large.rs) some huge pages are timed in the same way: more at first, until there is a streak of quick ones, then one for each
+//! 16 MiB; and of one that grows, half of what was added. After a streak the kernel may give it huge pages for the rest, as it is touched.
 //!
 //! Memory: at most one chunk at a time is filled and not used, 2 MiB, and of large blocks an eighth and 8 MiB. All other faults but
 //! those in such large blocks bring small pages, so what is used sparsely, or given back in part, costs no more than without all this.
