@@ -16,6 +16,7 @@ use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::AtomicUsize;
 
+use cairn_core::hint::copy_few;
 use cairn_core::ord;
 use cairn_core::sync::{self, AtomicPtr, Ordering::Relaxed, compiler_fence};
 
@@ -229,8 +230,8 @@ impl Bin {
         compiler_fence(ord!("bin-oldest-shut", SeqCst));
         // SAFETY: the `len` slots from the base hold blocks of ours.
         unsafe {
-            ptr::copy_nonoverlapping(base, out.as_mut_ptr(), count);
-            ptr::copy(base.add(count), base, len - count);
+            copy_few(base, out.as_mut_ptr(), count);
+            copy_few(base.add(count), base, len - count);
         }
         compiler_fence(ord!("bin-oldest-open", SeqCst));
         self.top.store(base.wrapping_add(len - count), Relaxed);

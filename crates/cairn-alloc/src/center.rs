@@ -176,9 +176,8 @@ impl Center {
             let mut rest = blocks;
             while let Some(&first) = rest.first() {
                 // Blocks that are freed together were mostly allocated together: whole runs lie in one slab.
-                let place = region::locate_in_slab(first.addr(), class).ok_or((Fault::Misplaced, first))?;
-                let slab = Slab::at(place);
-                let (count, fault) = slab.put_run(rest, class);
+                let (slab, start) = Slab::of_block(first.addr(), class).ok_or((Fault::Misplaced, first))?;
+                let (count, fault) = slab.put_run(start, rest, class);
                 state.free += count;
                 if slab.body().free >= u32::from(slab.body().leave_at) {
                     state.replace(slab, class);

@@ -86,7 +86,7 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// What `free` needs of the first region, on one cache line. Written once, before the first block is handed out.
 #[repr(C, align(64))]
-struct First {
+pub struct First {
     base: usize,
     granules: usize,
     class_map: *const AtomicU32,
@@ -103,28 +103,64 @@ unsafe impl Sync for FirstCell {}
 static FIRST: FirstCell =
     FirstCell(core::cell::UnsafeCell::new(First { base: 0, granules: 0, class_map: ptr::null(), secret: 0 }));
 
+/// The first region, as those need it who go through many blocks.
+#[inline(always)]
+pub fn first() -> &'static First {
+    // SAFETY: see FirstCell.
+    unsafe { &*FIRST.0.get() }
+}
+
+impl First {
+    /// Where `address` lies, in bytes from granule 0; more than the region has if it is elsewhere.
+    #[inline(always)]
+    pub fn offset(&self, address: usize) -> usize {
+        address.wrapping_sub(self.base)
+    }
+
+    /// The granule that holds `address` and its code; None if it is not in this region.
+    ///
+    /// A wrong address gets some answer and is never followed.
+    #[inline(always)]
+    pub fn code(&self, address: usize) -> Option<(Code, usize)> {
+        let granule = self.offset(address) >> GRANULE_LOG2;
+        if granule >= self.granules {
+            return None;
+        }
+        // SAFETY: the class map has an entry for each granule of the region. Relaxed: whoever holds a block learned of it
+        // after its code was stored, by whatever handed the block over.
+        Some((unsafe { (*self.class_map.add(granule)).load(Relaxed) }, granule))
+    }
+
+    /// The descriptor of a committed granule.
+    #[inline(always)]
+    pub fn descriptor(&self, granule: usize) -> *mut Descriptor {
+        ptr::with_exposed_provenance_mut(self.base - (granule + 1) * size_of::<Descriptor>())
+    }
+
+    /// The address of a granule's first byte.
+    #[inline(always)]
+    pub fn address_of(&self, granule: usize) -> usize {
+        self.base + granule * GRANULE
+    }
+
+    /// The region itself.
+    #[inline(always)]
+    pub fn region(&self) -> &'static Region {
+        &REGIONS[0]
+    }
+}
+
 /// The code of the granule that holds `address`, and where in the granule it lies; None if it is not in the first region.
-///
-/// A wrong address gets some answer and is never followed.
 #[inline(always)]
 pub fn code_in_first(address: usize) -> Option<(Code, u16)> {
-    // SAFETY: see FirstCell.
-    let first = unsafe { &*FIRST.0.get() };
-    let offset = address.wrapping_sub(first.base);
-    let granule = offset >> GRANULE_LOG2;
-    if granule >= first.granules {
-        return None;
-    }
-    // SAFETY: the class map has an entry for each granule of the region. Relaxed: whoever holds a block learned of it
-    // after its code was stored, by whatever handed the block over.
-    Some((unsafe { (*first.class_map.add(granule)).load(Relaxed) }, offset as u16))
+    let first = first();
+    first.code(address).map(|(code, _)| (code, first.offset(address) as u16))
 }
 
 /// The secret of this process, which the marks of free blocks are made with (mark.rs).
 #[inline(always)]
 pub fn secret() -> usize {
-    // SAFETY: see FirstCell.
-    unsafe { (*FIRST.0.get()).secret }
+    first().secret
 }
 
 /// A granule: the region it lies in and its index there.
@@ -139,11 +175,12 @@ pub struct Place {
 /// Finds the granule that holds `address`, if it is part of a slab of `class`.
 #[inline]
 pub fn locate_in_slab(address: usize, class: usize) -> Option<Place> {
-    if code_in_first(address).is_some_and(|(code, _)| class::of_code(code) == class) {
-        let region = &REGIONS[0];
-        return Some(Place { region, granule: address.wrapping_sub(region.base()) >> GRANULE_LOG2 });
+    match first().code(address) {
+        Some((code, granule)) if class::of_code(code) == class => {
+            Some(Place { region: &REGIONS[0], granule })
+        }
+        _ => locate_in_further_slab(address, class),
     }
-    locate_in_further_slab(address, class)
 }
 
 #[cold]

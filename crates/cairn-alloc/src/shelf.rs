@@ -22,6 +22,7 @@ mod audit;
 use core::ptr;
 
 use cairn_core::count::Place;
+use cairn_core::hint::copy_few;
 use cairn_core::lock::Lock;
 use cairn_core::sync::UnsafeCell;
 use cairn_core::{planted, shared};
@@ -233,7 +234,7 @@ impl State {
             row.least = row.least.min(row.len);
             self.bytes -= count * SHAPES[class].size as usize;
             // SAFETY: the row has slots, of which the first `len` (as it was) hold blocks.
-            unsafe { ptr::copy_nonoverlapping(row.slots.add(row.len.into()), out.as_mut_ptr(), count) };
+            unsafe { copy_few(row.slots.add(row.len.into()), out.as_mut_ptr(), count) };
         }
         count
     }
@@ -255,7 +256,7 @@ impl State {
         }
         let blocks = &blocks[blocks.len() - count..];
         // SAFETY: the row has SLOTS slots, and `len + count` is at most that.
-        unsafe { ptr::copy_nonoverlapping(blocks.as_ptr(), row.slots.add(row.len.into()), count) };
+        unsafe { copy_few(blocks.as_ptr(), row.slots.add(row.len.into()), count) };
         row.len += count as u8;
         self.bytes += count * size;
         count

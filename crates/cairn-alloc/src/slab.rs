@@ -256,11 +256,33 @@ impl Slab {
         count
     }
 
-    /// Puts blocks of `class`, which is the slab's, back: the first one, which lies in the slab, and those after it up to
+    /// The slab of `class` that holds `address`, and its first byte; None if there is none.
+    #[inline(always)]
+    pub fn of_block(address: usize, class: usize) -> Option<(Slab, usize)> {
+        let first = region::first();
+        match first.code(address) {
+            Some((code, granule)) if class::of_code(code) == class => {
+                // SAFETY: as in `at`; the class map says that the granule belongs to a slab.
+                let head = unsafe { (*first.descriptor(granule)).head as usize };
+                let slab = Slab { region: first.region(), descriptor: first.descriptor(head) };
+                Some((slab, first.address_of(head)))
+            }
+            _ => Slab::of_further_block(address, class),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn of_further_block(address: usize, class: usize) -> Option<(Slab, usize)> {
+        let slab = Slab::at(region::locate_in_slab(address, class)?);
+        Some((slab, slab.start().addr()))
+    }
+
+    /// Puts blocks of `class`, which is the slab's, back: the first one, which lies in the slab, whose first byte is at `start`, and those after it up to
     /// the first that does not, or that can't be put back. Returns how many, and the fault of the one that can't.
     #[inline]
-    pub fn put_run(self, blocks: &[*mut u8], class: usize) -> (usize, Option<Fault>) {
-        let (shape, start, body) = (&SHAPES[class], self.start().addr(), self.body());
+    pub fn put_run(self, start: usize, blocks: &[*mut u8], class: usize) -> (usize, Option<Fault>) {
+        let (shape, body) = (&SHAPES[class], self.body());
         let (bitmap, carved) = (body.bitmap, body.carved as usize);
         let extent = shape.blocks as usize * shape.size as usize;
         let mut first_word = body.first_word as usize;

@@ -25,3 +25,38 @@ pub fn in_register<T>(address: *const T) -> *const T {
     #[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri))))]
     address
 }
+
+/// Copies `count` words, the lowest first, so the ranges may overlap if `to` lies below `from`. For a few words, as a rule: then it takes less time than
+/// a call of the C library's `memmove`, which compilers make of any loop that copies.
+///
+/// # Safety
+/// `count` words at `from` can be read and at `to` be written, and both are aligned.
+#[inline(always)]
+pub unsafe fn copy_few<T>(from: *const *mut T, to: *mut *mut T, count: usize) {
+    const FEW: usize = 8;
+    if count > FEW {
+        // SAFETY: the caller's contract.
+        return unsafe { core::ptr::copy(from, to, count) };
+    }
+    for word in 0..count {
+        // SAFETY: the caller's contract. Volatile, and so no loop that a call may stand for.
+        unsafe { to.add(word).write_volatile(*from.add(word)) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_and_many_words_move_down() {
+        for count in 0..20 {
+            let mut words: [*mut u8; 24] = core::array::from_fn(core::ptr::without_provenance_mut);
+            // SAFETY: both ranges lie in the array.
+            unsafe { copy_few(words.as_ptr().add(3), words.as_mut_ptr(), count) };
+            let is = |at: usize| words[at].addr();
+            assert!((0..count).all(|at| is(at) == at + 3), "{count}: {words:?}");
+            assert!((count..24).all(|at| is(at) == at), "{count}: {words:?}");
+        }
+    }
+}

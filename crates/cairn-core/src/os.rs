@@ -21,14 +21,21 @@ pub use process::{mappings_max, thread_number};
 pub use threads::{barrier_everywhere, refuse_cancel, sleep_while, threads_of_process, wake};
 
 /// Restores errno when dropped.
-pub struct KeepErrno(libc::c_int);
+pub struct KeepErrno {
+    /// The thread's errno. What keeps it never outlives the thread, nor leaves it.
+    place: *mut libc::c_int,
+    value: libc::c_int,
+}
 
 impl KeepErrno {
     /// Remembers errno of this thread.
     #[inline]
     pub fn new() -> Self {
         // SAFETY: the C library's errno location is valid for the calling thread at any time.
-        KeepErrno(unsafe { *libc::__errno_location() })
+        unsafe {
+            let place = libc::__errno_location();
+            KeepErrno { place, value: *place }
+        }
     }
 }
 
@@ -41,8 +48,8 @@ impl Default for KeepErrno {
 impl Drop for KeepErrno {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: as in `new`.
-        unsafe { *libc::__errno_location() = self.0 }
+        // SAFETY: as in `new`, in the same thread: a raw pointer is neither sent nor shared.
+        unsafe { *self.place = self.value }
     }
 }
 
