@@ -111,7 +111,7 @@ pub static HUGE_PAGES: Setting = Setting::new(
     1,
     0,
     1,
-    "1 lets a heap above 4 MiB grow by huge pages as long as the kernel gives them quickly; 0 never does",
+    "1 lets a heap above 8 MiB grow by huge pages as long as the kernel gives them quickly; 0 never does",
 );
 
 /// Greatest number of KiB that the bins of one thread may hold.
