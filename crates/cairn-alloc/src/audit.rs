@@ -30,7 +30,7 @@ mod scratch;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use cairn_core::fault::Line;
 use cairn_core::os;
@@ -157,7 +157,7 @@ static AUDITS: AtomicUsize = AtomicUsize::new(0);
 /// The threads that Cairn itself has started, which hold no blocks,
 static HELPERS: AtomicUsize = AtomicUsize::new(0);
 /// and in which process: a forked child has none of them.
-static HELPERS_IN: AtomicI32 = AtomicI32::new(0);
+static HELPERS_IN: AtomicUsize = AtomicUsize::new(0);
 
 impl Seen {
     /// What was seen, as a sentence.
@@ -185,8 +185,7 @@ pub fn forked(whole: bool) {
 
 /// A thread was started that never allocates: an audit needs not reckon with it.
 pub fn helper_started() {
-    // SAFETY: getpid has no preconditions.
-    HELPERS_IN.store(unsafe { libc::getpid() }, Relaxed);
+    HELPERS_IN.store(os::process_number(), Relaxed);
     HELPERS.fetch_add(1, Relaxed);
 }
 
@@ -197,9 +196,7 @@ pub fn count() -> usize {
 
 /// Looks at the whole heap. errno is kept. Other threads wait as soon as they miss their bins.
 pub fn check() -> Result<Seen, Failure> {
-    // SAFETY: getpid has no preconditions.
-    let helpers =
-        if HELPERS_IN.load(Relaxed) == unsafe { libc::getpid() } { HELPERS.load(Relaxed) } else { 0 };
+    let helpers = if HELPERS_IN.load(Relaxed) == os::process_number() { HELPERS.load(Relaxed) } else { 0 };
     check_as(os::threads_of_process().is_some_and(|threads| threads <= 1 + helpers))
 }
 

@@ -26,6 +26,7 @@ use core::mem::{self, MaybeUninit};
 use core::ptr;
 
 use crate::fault::Line;
+use crate::os::{self, Signals};
 
 /// Bytes of a symbol's name, and of the end of an object's path, that are shown.
 const NAME_MAX: usize = 100;
@@ -56,22 +57,16 @@ pub unsafe fn capture_interrupted(context: *const libc::ucontext_t, frames: &mut
 pub fn print_last(skip: usize) {
     end_soon();
     print_here(skip + 1);
-    // SAFETY: no preconditions.
-    unsafe { libc::alarm(0) };
+    os::alarm(0);
 }
 
 /// From now on the process ends within some seconds, by SIGALRM if need be: what is said last may wait for a lock for ever.
 pub fn end_soon() {
-    const PATIENCE_SECONDS: libc::c_uint = 5;
-    // SAFETY: the record is written before it is read; this process has no other use for its alarm any more.
-    unsafe {
-        let mut alarm = MaybeUninit::<libc::sigset_t>::zeroed();
-        libc::sigemptyset(alarm.as_mut_ptr());
-        libc::sigaddset(alarm.as_mut_ptr(), libc::SIGALRM);
-        libc::signal(libc::SIGALRM, libc::SIG_DFL);
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, alarm.as_ptr(), ptr::null_mut());
-        libc::alarm(PATIENCE_SECONDS);
-    }
+    const PATIENCE_SECONDS: u16 = 5;
+    // This process has no other use for its alarm any more.
+    os::default_action(libc::SIGALRM);
+    os::take_signals(Signals::one(libc::SIGALRM));
+    os::alarm(PATIENCE_SECONDS);
 }
 
 /// Prints addresses that [`capture`] found, one a line.

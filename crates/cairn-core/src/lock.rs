@@ -274,6 +274,8 @@ mod counted {
 /// The kernel's queue of sleeping threads.
 #[cfg(all(not(any(loom, shuttle)), feature = "os", any(target_os = "linux", target_os = "android")))]
 mod queue {
+    use crate::count::{Call, call as count};
+    use crate::os::call::call;
     use crate::sync::AtomicU32;
 
     /// Sleeps if `word` still is `value`.
@@ -292,33 +294,15 @@ mod queue {
     /// force while a thread slept); then a thread comes late, which without a limit would sleep for ever.
     const SLEEP_MAX: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-    /// One futex call, which leaves `errno` as it was.
-    ///
     /// The result is of no use: a sleeper looks at the word again whatever woke it, and a wake-up that finds nobody
     /// is none the worse.
     fn futex(word: &AtomicU32, operation: libc::c_int, argument: u32) {
-        crate::count::call(crate::count::Call::Futex);
-        // SAFETY: always callable; it gives the address of this thread's own errno, valid while the thread lives.
-        let errno = unsafe {
-            #[cfg(target_os = "linux")]
-            let errno = libc::__errno_location();
-            #[cfg(target_os = "android")]
-            let errno = libc::__errno();
-            errno
-        };
-        // SAFETY: `errno` is valid (above) and only this thread writes it. The kernel reads four bytes at `word`,
-        // which the reference keeps alive and aligned; WAIT reads the time limit, a constant, and WAKE ignores it.
-        unsafe {
-            let kept = *errno;
-            libc::syscall(
-                libc::SYS_futex,
-                word.as_ptr(),
-                operation,
-                argument,
-                core::ptr::from_ref(&SLEEP_MAX),
-            );
-            *errno = kept;
-        }
+        let limit = core::ptr::from_ref(&SLEEP_MAX).expose_provenance();
+        let word = word.as_ptr().expose_provenance();
+        count(Call::Futex);
+        // SAFETY: the kernel reads four bytes at `word`, which the reference keeps alive and aligned; WAIT reads the time limit, a
+        // constant, and WAKE ignores it.
+        _ = unsafe { call(libc::SYS_futex, [word, operation as usize, argument as usize, limit]) };
     }
 }
 

@@ -1,24 +1,30 @@
 //! Memory from the operating system, and the few facts about the machine that a heap needs.
 //!
-//! Each function is one system call (named in its comment) or none. Each can fail, says so in its result, and leaves
+//! Each function is one system call (named in its comment, made by `call`) or none. Each can fail, says so in its result, and leaves
 //! errno as it was: a heap that runs behind `free` must not disturb the program's errno.
 
+pub(crate) mod call;
 mod files;
 mod guard;
 mod huge;
 mod process;
+mod signals;
 mod threads;
 
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::count::{self, Call};
+use call::{MMAP, call};
 
-pub use files::{close, create, read_begin, write_all};
+pub use files::{close, create, duplicate, read_begin, working_directory, write_all};
 pub use guard::{Guard, decommit, forbid, install_guard, make_read_only, random, remove_guard};
 pub use huge::{HUGE_PAGE, allow_huge, forbid_huge, huge_pages_allowed, populate};
-pub use process::{mappings_max, thread_number};
-pub use threads::{barrier_everywhere, refuse_cancel, sleep_while, threads_of_process, wake};
+pub use process::{mappings_max, parent_number, process_number, thread_number};
+pub use signals::{
+    Signals, alarm, default_action, give_signal_stack, refuse_only, refuse_signals, send_to_me, take_signals,
+};
+pub use threads::{barrier_everywhere, let_others_run, refuse_cancel, sleep_while, threads_of_process, wake};
 
 /// Restores errno when dropped.
 pub struct KeepErrno {
@@ -84,11 +90,10 @@ pub fn random_words() -> [usize; 2] {
 
 /// Bytes of physical memory (`sysinfo`); 4 GiB if the kernel doesn't say.
 pub fn physical_memory() -> usize {
-    let _errno = KeepErrno::new();
     let mut info = core::mem::MaybeUninit::<libc::sysinfo>::zeroed();
     // SAFETY: `info` is a writable sysinfo record, which zeroes are a valid value of.
     unsafe {
-        if libc::sysinfo(info.as_mut_ptr()) != 0 {
+        if call(libc::SYS_sysinfo, [info.as_mut_ptr().expose_provenance()]).is_err() {
             return 4 << 30;
         }
         let info = info.assume_init();
@@ -96,13 +101,16 @@ pub fn physical_memory() -> usize {
     }
 }
 
-/// The limit on this process's address space in bytes (`getrlimit(RLIMIT_AS)`), if there is one.
+/// The limit on this process's address space in bytes (`prlimit64(RLIMIT_AS)`), if there is one.
 pub fn address_space_limit() -> Option<usize> {
-    let _errno = KeepErrno::new();
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is a writable rlimit record.
-    let got = unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) };
-    (got == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur as usize)
+    /// The kernel's word for no limit, on processors of all widths.
+    const NONE: u64 = u64::MAX;
+    let mut limits = [NONE; 2];
+    let [this_process, no_new_ones] = [0, 0];
+    let to = (&raw mut limits).expose_provenance();
+    // SAFETY: the kernel writes two numbers of 64 bits, the limit that holds first.
+    unsafe { call(libc::SYS_prlimit64, [this_process, libc::RLIMIT_AS as usize, no_new_ones, to]) }.ok()?;
+    (limits[0] != NONE).then(|| usize::try_from(limits[0]).unwrap_or(usize::MAX))
 }
 
 /// Milliseconds of a clock that never goes back (`clock_gettime(CLOCK_MONOTONIC_COARSE)`, no kernel entry).
@@ -126,12 +134,46 @@ pub fn now_us() -> u64 {
 }
 
 fn map(wish: usize, bytes: usize, protection: libc::c_int) -> Option<NonNull<u8>> {
-    let _errno = KeepErrno::new();
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    count::call(Call::Mmap);
     // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches nothing that exists.
-    let at = unsafe { libc::mmap(ptr::without_provenance_mut(wish), bytes, protection, flags, -1, 0) };
-    if at == libc::MAP_FAILED { None } else { NonNull::new(at.cast()) }
+    let at = unsafe { map_as(wish, bytes, protection, 0) }.ok()?;
+    NonNull::new(ptr::with_exposed_provenance_mut(at))
+}
+
+/// Maps memory of the process's own, that no file is behind (`mmap`): its address.
+///
+/// # Safety
+/// What the further flags have the kernel replace is the caller's.
+unsafe fn map_as(
+    at: usize,
+    bytes: usize,
+    protection: libc::c_int,
+    more: libc::c_int,
+) -> Result<usize, libc::c_int> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | more;
+    let [no_file, offset] = [-1i32 as usize, 0];
+    count::call(Call::Mmap);
+    // SAFETY: the caller's contract.
+    unsafe { call(MMAP, [at, bytes, protection as usize, flags as usize, no_file, offset]) }
+}
+
+/// Changes what may be done with pages (`mprotect`); false if the kernel refuses.
+///
+/// # Safety
+/// The range is page-aligned and the caller's, and nobody does meanwhile what is forbidden.
+unsafe fn protect(at: *mut u8, bytes: usize, protection: libc::c_int) -> bool {
+    count::call(Call::Mprotect);
+    // SAFETY: the caller's contract.
+    unsafe { call(libc::SYS_mprotect, [at.expose_provenance(), bytes, protection as usize]) }.is_ok()
+}
+
+/// Tells the kernel something about pages (`madvise`); false if it refuses.
+///
+/// # Safety
+/// The range is the caller's, and the advice does what it wants.
+unsafe fn advise(at: *mut u8, bytes: usize, advice: libc::c_int) -> bool {
+    count::call(Call::Madvise);
+    // SAFETY: the caller's contract.
+    unsafe { call(libc::SYS_madvise, [at.expose_provenance(), bytes, advice as usize]) }.is_ok()
 }
 
 /// Reserves address space that can't be touched and isn't counted as memory (`mmap`, PROT_NONE).
@@ -147,7 +189,6 @@ pub fn reserve_near(wish: usize, bytes: usize) -> Option<NonNull<u8>> {
 
 /// Reserves the address space at a place (`mmap(MAP_FIXED_NOREPLACE)`); false if something is there, or if the kernel refuses.
 pub fn reserve_vacant(at: *mut u8, bytes: usize) -> bool {
-    let _errno = KeepErrno::new();
     map_vacant(at, bytes, libc::PROT_NONE) == Vacant::Mapped
 }
 
@@ -163,10 +204,9 @@ pub fn map_zeroed(bytes: usize) -> Option<NonNull<u8>> {
 /// The range was mapped by this module and nobody uses it any more.
 #[must_use = "what the kernel did not take back is still there"]
 pub unsafe fn unmap(at: *mut u8, bytes: usize) -> bool {
-    let _errno = KeepErrno::new();
     count::call(Call::Munmap);
     // SAFETY: the caller owns the range.
-    unsafe { libc::munmap(at.cast(), bytes) == 0 }
+    unsafe { call(libc::SYS_munmap, [at.expose_provenance(), bytes]) }.is_ok()
 }
 
 /// Makes reserved address space usable (`mprotect`, read and write); false if the kernel refuses (out of memory
@@ -175,10 +215,8 @@ pub unsafe fn unmap(at: *mut u8, bytes: usize) -> bool {
 /// # Safety
 /// The range is page-aligned and lies in a reservation of the caller.
 pub unsafe fn commit(at: *mut u8, bytes: usize) -> bool {
-    let _errno = KeepErrno::new();
-    count::call(Call::Mprotect);
     // SAFETY: the caller owns the range; more rights harm nobody.
-    unsafe { libc::mprotect(at.cast(), bytes, libc::PROT_READ | libc::PROT_WRITE) == 0 }
+    unsafe { protect(at, bytes, libc::PROT_READ | libc::PROT_WRITE) }
 }
 
 /// Gives the pages back; they read as zero afterwards (`madvise(MADV_DONTNEED)`). False if the kernel refuses
@@ -194,17 +232,16 @@ pub unsafe fn purge(at: *mut u8, bytes: usize) -> bool {
     const ADVICE: usize = 1;
     const MAPPING: usize = 2;
     static WAY: AtomicUsize = AtomicUsize::new(UNKNOWN);
-    let _errno = KeepErrno::new();
     // SAFETY: the caller owns the range and its contents, for all three calls; it is page-aligned, so it holds a word.
     unsafe {
         match WAY.load(Relaxed) {
-            ADVICE => advise_unneeded(at, bytes),
+            ADVICE => advise(at, bytes, libc::MADV_DONTNEED),
             MAPPING => map_over(at, bytes),
             _ => {
                 let witness = at.cast::<usize>();
                 let was = witness.read_volatile();
                 witness.write_volatile(1);
-                if !advise_unneeded(at, bytes) {
+                if !advise(at, bytes, libc::MADV_DONTNEED) {
                     witness.write_volatile(was);
                     return false;
                 }
@@ -221,27 +258,16 @@ pub unsafe fn purge(at: *mut u8, bytes: usize) -> bool {
 /// # Safety
 /// The range is page-aligned, the caller's, and never read again.
 pub unsafe fn drop_pages(at: *mut u8, bytes: usize) {
-    let _errno = KeepErrno::new();
     // SAFETY: the caller's contract.
-    unsafe { advise_unneeded(at, bytes) };
-}
-
-/// # Safety
-/// As for [`purge`].
-unsafe fn advise_unneeded(at: *mut u8, bytes: usize) -> bool {
-    count::call(Call::Madvise);
-    // SAFETY: the caller's contract.
-    unsafe { libc::madvise(at.cast(), bytes, libc::MADV_DONTNEED) == 0 }
+    unsafe { advise(at, bytes, libc::MADV_DONTNEED) };
 }
 
 /// # Safety
 /// As for [`purge`].
 unsafe fn map_over(at: *mut u8, bytes: usize) -> bool {
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
     let protection = libc::PROT_READ | libc::PROT_WRITE;
-    count::call(Call::Mmap);
     // SAFETY: the caller's contract: what is replaced is its own.
-    unsafe { libc::mmap(at.cast(), bytes, protection, flags, -1, 0) != libc::MAP_FAILED }
+    unsafe { map_as(at.expose_provenance(), bytes, protection, libc::MAP_FIXED) }.is_ok()
 }
 
 /// Where the program break is (`sbrk(0)`): the address behind the classic heap.
@@ -278,10 +304,10 @@ pub unsafe fn lower_break(bytes: usize) -> bool {
 /// # Safety
 /// The range is page-aligned and mapped.
 pub unsafe fn resident(at: *const u8, pages: &mut [u8]) -> bool {
-    let _errno = KeepErrno::new();
+    let (bytes, to) = (pages.len() * page_size(), pages.as_mut_ptr().expose_provenance());
     count::call(Call::Mincore);
     // SAFETY: the kernel writes one byte a page.
-    unsafe { libc::mincore(at.cast_mut().cast(), pages.len() * page_size(), pages.as_mut_ptr()) == 0 }
+    unsafe { call(libc::SYS_mincore, [at.expose_provenance(), bytes, to]) }.is_ok()
 }
 
 /// Whether a range lies in one mapping, as [`move_mapping`] needs it. Asked by an `mremap` that wants the range to grow where it
@@ -291,17 +317,20 @@ pub unsafe fn resident(at: *const u8, pages: &mut [u8]) -> bool {
 /// # Safety
 /// The range is page-aligned and the caller's.
 pub unsafe fn is_one_mapping(at: *mut u8, bytes: usize) -> bool {
-    let _errno = KeepErrno::new();
-    // SAFETY: without MREMAP_MAYMOVE nothing moves, and what grew was nobody's.
-    unsafe {
+    let resize = |from, to| {
         count::call(Call::Mremap);
-        let got = libc::mremap(at.cast(), bytes, bytes + page_size(), 0);
-        if got == libc::MAP_FAILED {
-            return *libc::__errno_location() != libc::EFAULT;
+        let in_place = 0;
+        // SAFETY: without MREMAP_MAYMOVE nothing moves, and what grew was nobody's.
+        unsafe { call(libc::SYS_mremap, [at.expose_provenance(), from, to, in_place]) }
+    };
+    let longer = bytes + page_size();
+    match resize(bytes, longer) {
+        Err(error) => error != libc::EFAULT,
+        Ok(_) => {
+            // What can't be given back stays, unused.
+            _ = resize(longer, bytes);
+            true
         }
-        count::call(Call::Mremap);
-        libc::mremap(at.cast(), bytes + page_size(), bytes, 0);
-        true
     }
 }
 
@@ -330,12 +359,12 @@ pub enum Move {
 /// Both ranges are page-aligned, committed, disjoint, owned by the caller, and what `to` held is not needed.
 /// `to_bytes >= from_bytes`.
 pub unsafe fn move_mapping(from: *mut u8, from_bytes: usize, to: *mut u8, to_bytes: usize) -> Move {
-    let _errno = KeepErrno::new();
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    let [source, target] = [from, to].map(|at| at.expose_provenance());
     count::call(Call::Mremap);
     // SAFETY: the caller owns both ranges; MREMAP_FIXED replaces only `to`.
-    let moved = unsafe { libc::mremap(from.cast(), from_bytes, to_bytes, flags, to.cast::<libc::c_void>()) };
-    if moved == libc::MAP_FAILED {
+    let moved = unsafe { call(libc::SYS_mremap, [source, from_bytes, to_bytes, flags as usize, target]) };
+    if moved.is_err() {
         return if fill_hole(to, to_bytes) { Move::Failed } else { Move::FailedNewLost };
     }
     if fill_hole(from, from_bytes) { Move::Done } else { Move::DoneOldLost }
@@ -360,19 +389,17 @@ enum Vacant {
 
 /// Maps memory at a place, unless something is there.
 fn map_vacant(at: *mut u8, bytes: usize, protection: libc::c_int) -> Vacant {
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
-    count::call(Call::Mmap);
+    let wish = at.expose_provenance();
     // SAFETY: with this flag the kernel replaces nothing. Before Linux 4.17 it takes the address as a wish only.
-    let got = unsafe { libc::mmap(at.cast(), bytes, protection, flags, -1, 0) };
-    if got == at.cast() {
-        return Vacant::Mapped;
+    match unsafe { map_as(wish, bytes, protection, libc::MAP_FIXED_NOREPLACE) } {
+        Ok(got) if got == wish => Vacant::Mapped,
+        Ok(elsewhere) => {
+            count::call(Call::Munmap);
+            // SAFETY: the mapping was just made, elsewhere.
+            _ = unsafe { call(libc::SYS_munmap, [elsewhere, bytes]) };
+            Vacant::Taken
+        }
+        Err(libc::EEXIST) => Vacant::Taken,
+        Err(_) => Vacant::Refused,
     }
-    if got != libc::MAP_FAILED {
-        count::call(Call::Munmap);
-        // SAFETY: the mapping was just made, elsewhere.
-        unsafe { libc::munmap(got, bytes) };
-        return Vacant::Taken;
-    }
-    // SAFETY: the location of this thread's errno.
-    if unsafe { *libc::__errno_location() } == libc::EEXIST { Vacant::Taken } else { Vacant::Refused }
 }

@@ -5,6 +5,7 @@
 
 use cairn_alloc::audit;
 use cairn_core::fault::Line;
+use cairn_core::os::{self, Signals};
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::ptr;
@@ -16,19 +17,16 @@ pub type Body = extern "C" fn(*mut c_void) -> *mut c_void;
 #[cold]
 pub fn start(setting: &str, body: Body) -> bool {
     const STACK: usize = 64 * 1024;
-    // SAFETY: the attribute and signal records are written before they are read, and outlive the calls that
+    // SAFETY: the attributes and the thread's place are written before they are read, and outlive the calls that
     // take them. The thread uses nothing of this frame.
     let failure = unsafe {
         let mut attributes = MaybeUninit::<libc::pthread_attr_t>::zeroed();
-        let mut blocked = MaybeUninit::<libc::sigset_t>::zeroed();
-        let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
         let mut thread = MaybeUninit::<libc::pthread_t>::zeroed();
+        // Nobody joins the thread, and it need not be detached for that: it never ends. The attributes own nothing.
         libc::pthread_attr_init(attributes.as_mut_ptr());
-        libc::pthread_attr_setdetachstate(attributes.as_mut_ptr(), libc::PTHREAD_CREATE_DETACHED);
         libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), STACK);
         // The program's signals are for the program's threads. A thread inherits the mask of its creator.
-        libc::sigfillset(blocked.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, blocked.as_ptr(), before.as_mut_ptr());
+        let before = os::refuse_signals(Signals::OF_PROGRAM);
         let (thread, null) = (thread.as_mut_ptr(), ptr::null_mut());
         let mut failure = libc::pthread_create(thread, attributes.as_ptr(), body, null);
         if failure == libc::EINVAL {
@@ -36,8 +34,7 @@ pub fn start(setting: &str, body: Body) -> bool {
             libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), 1 << 20);
             failure = libc::pthread_create(thread, attributes.as_ptr(), body, null);
         }
-        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
-        libc::pthread_attr_destroy(attributes.as_mut_ptr());
+        os::refuse_only(before);
         failure
     };
     if failure == 0 {

@@ -35,8 +35,7 @@ static PARENT: AtomicI32 = AtomicI32::new(0);
 
 /// Takes `CAIRN_STATS` and `CAIRN_STATS_PARENT` (0: none); called once, at start.
 pub fn at_exit(wish: &[u8], parent: c_int) {
-    // SAFETY: getppid has no preconditions.
-    if wish.is_empty() || wish == b"0" || (parent != 0 && parent != unsafe { libc::getppid() }) {
+    if wish.is_empty() || wish == b"0" || !is_child_of(parent) {
         return;
     }
     PARENT.store(parent, Relaxed);
@@ -50,14 +49,17 @@ pub fn at_exit(wish: &[u8], parent: c_int) {
 /// A copy, because well-behaved programs close stderr in an exit handler; above the numbers that shells use. -1 if there is no stderr:
 /// the next file that the program opens will have its number, and no report shall be written into that.
 pub fn copy_of_stderr() -> c_int {
-    // SAFETY: fcntl makes a new descriptor and touches no other; errno is this thread's.
-    unsafe {
-        match libc::fcntl(libc::STDERR_FILENO, libc::F_DUPFD_CLOEXEC, 100) {
-            copy @ 0.. => copy,
-            _ if *libc::__errno_location() == libc::EBADF => -1,
-            _ => libc::STDERR_FILENO,
-        }
+    match os::duplicate(libc::STDERR_FILENO, 100) {
+        Ok(copy) => copy,
+        Err(libc::EBADF) => -1,
+        Err(_) => libc::STDERR_FILENO,
     }
+}
+
+/// Whether that process started this one, or it doesn't matter who did (0). A forked child has another parent than the process that was
+/// asked.
+fn is_child_of(parent: c_int) -> bool {
+    parent == 0 || usize::try_from(parent) == Ok(os::parent_number())
 }
 
 /// A copy of the path that stays valid when the working directory changes; null, after a warning, if that
@@ -69,12 +71,10 @@ fn absolute(path: &[u8]) -> *mut c_char {
     let copy = unsafe { core::slice::from_raw_parts_mut(memory.as_ptr(), ROOM) };
     let mut len = 0;
     if path[0] != b'/' {
-        // SAFETY: the buffer is that long.
-        if unsafe { libc::getcwd(copy.as_mut_ptr().cast(), libc::PATH_MAX as usize) }.is_null() {
+        len = os::working_directory(&mut copy[..libc::PATH_MAX as usize]).map_or(0, <[u8]>::len);
+        if len == 0 {
             copy[0] = b'.';
-        }
-        while copy[len] != 0 {
-            len += 1;
+            len = 1;
         }
         copy[len] = b'/';
         len += 1;
@@ -84,6 +84,7 @@ fn absolute(path: &[u8]) -> *mut c_char {
         return ptr::null_mut();
     }
     copy[len..len + path.len()].copy_from_slice(path);
+    copy[len + path.len()] = 0;
     copy.as_mut_ptr().cast()
 }
 
@@ -97,10 +98,7 @@ extern "C" fn end() {
     if descriptor < 0 && path.is_null() {
         return;
     }
-    let parent = PARENT.load(Relaxed);
-    // SAFETY: getppid has no preconditions. A forked child has another parent than the process that was
-    // asked.
-    if parent != 0 && parent != unsafe { libc::getppid() } {
+    if !is_child_of(PARENT.load(Relaxed)) {
         return;
     }
     if path.is_null() {
@@ -131,8 +129,7 @@ pub fn sum(heap: &Statistics, of: fn(&ClassStatistics) -> usize) -> usize {
 #[cold]
 #[inline(never)]
 pub fn readable(text: &mut Text, heap: &Statistics) {
-    // SAFETY: getpid has no preconditions.
-    let process = unsafe { libc::getpid() } as usize;
+    let process = os::process_number();
     let live_blocks = heap.large_blocks + sum(heap, |class| class.live_blocks);
     text.words("cairn ").words(VERSION).words(" in process ").number(process).words(", bytes\n");
     text.words("  the program holds     ").column(heap.live_bytes(), 14);
@@ -174,8 +171,7 @@ fn row(text: &mut Text, what: &str, bytes: usize) {
 #[inline(never)]
 fn machine(text: &mut Text, heap: &Statistics) {
     text.words("version ").words(VERSION).words("\n");
-    // SAFETY: getpid has no preconditions.
-    text.line("pid", unsafe { libc::getpid() } as usize);
+    text.line("pid", os::process_number());
     text.line("page_size", page_size());
     text.line("reserved_bytes", heap.reserved_bytes);
     text.line("committed_bytes", heap.committed_bytes);

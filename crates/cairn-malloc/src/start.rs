@@ -20,8 +20,10 @@ use crate::{audit, helper, report};
 use cairn_alloc::engine;
 use cairn_alloc::mode::{self, Mode};
 use cairn_alloc::settings::{AUDIT_SIGNAL, CHOICES, Choice, MODE, PURGE_THREAD, SETTINGS, Setting};
+use cairn_core::os;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr;
+use core::sync::atomic::AtomicU32;
 
 const PREFIX: &[u8] = b"CAIRN_";
 /// Variables that are no settings of the engine.
@@ -175,10 +177,10 @@ fn enter_mode() {
 }
 
 extern "C" fn purge_for_ever(_: *mut c_void) -> *mut c_void {
-    let pause = libc::timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+    const PAUSE_MS: usize = 100;
+    let nobody_wakes = AtomicU32::new(0);
     loop {
-        // SAFETY: the record is readable, and nobody asks for the rest of an interrupted pause.
-        unsafe { libc::nanosleep(&pause, ptr::null_mut()) };
+        os::sleep_while(&nobody_wakes, 0, PAUSE_MS);
         engine::purge_step();
     }
 }

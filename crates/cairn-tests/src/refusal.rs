@@ -1,8 +1,8 @@
 //! Makes system calls of the library fail: runs a program under ptrace and refuses chosen calls, those that `libcairn.so` makes
 //! and no others.
 //!
-//! Calls go through the C library's wrappers, so whose a call is shows on the stack: the first word from the stack pointer on that
-//! points into code is the wrapper's return address. A thread stack that `pthread_create` maps is the C library's.
+//! Calls go through the C library (`syscall`), so whose a call is shows on the stack: the first word from the stack pointer on that
+//! points into code is the return address of its function. A thread stack that `pthread_create` maps is the C library's.
 //!
 //! A [`Plan`] says which calls are refused; its text is the line that a failing test prints, and reads back.
 
@@ -48,7 +48,7 @@ pub const KINDS: &[Kind] = kinds! {
     prctl SYS_prctl EINVAL EPERM;
     getrandom SYS_getrandom EAGAIN ENOSYS EINTR;
     openat SYS_openat ENFILE EACCES;
-    newfstatat SYS_newfstatat ENOENT EACCES;
+    statx SYS_statx ENOENT EACCES;
     read SYS_read EIO EINTR;
     close SYS_close EIO;
     sysinfo SYS_sysinfo EFAULT;

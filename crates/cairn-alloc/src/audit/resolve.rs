@@ -6,6 +6,8 @@
 //! slots, hundreds of times without one miss, would have to be handed from thread to thread and back between each two of these
 //! looks, which follow each other faster than two processors can pass a word.
 
+use cairn_core::os;
+
 use super::{Found, Violation, must};
 use crate::thread::{InBin, second_bin};
 use crate::{center, shelf};
@@ -27,8 +29,7 @@ pub fn second_place(first: &InBin) -> Found {
     let both = (0..LOOKS).all(|look| {
         // Now and then the others get time to go on, if they can.
         if look.is_multiple_of(32) {
-            // SAFETY: no preconditions.
-            unsafe { libc::sched_yield() };
+            os::let_others_run();
         }
         first.is_there() && second.is_there() && first.is_there()
     });

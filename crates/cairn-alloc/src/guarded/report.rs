@@ -2,7 +2,7 @@
 
 use cairn_core::backtrace;
 use cairn_core::fault::Line;
-use cairn_core::os::thread_number;
+use cairn_core::os::{self, thread_number};
 
 use super::pool::Wrong;
 use super::record::{Record, Relation, State, Trace};
@@ -84,11 +84,9 @@ pub fn refuse(wrong: &Wrong, address: usize, record: &Record, by: &Trace, verb: 
     line.text("; thread ").number(by.thread as usize).text(")").print();
     print_stack(verb, by.thread, by.frames());
     print_history(record);
-    // SAFETY: both may be called at any time.
-    unsafe {
-        libc::alarm(0);
-        libc::abort()
-    }
+    os::alarm(0);
+    // SAFETY: may be called at any time.
+    unsafe { libc::abort() }
 }
 
 /// Appends where an address lies: `, 16 bytes into a block of 48 bytes (0x7f…`; the bracket stays open.

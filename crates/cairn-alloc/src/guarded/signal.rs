@@ -40,34 +40,18 @@ pub fn install() {
     if INSTALLED.swap(1, Relaxed) != 0 {
         return;
     }
-    give_stack();
+    os::give_signal_stack(64 * 1024);
     for (index, &signal) in SIGNALS.iter().enumerate() {
-        // SAFETY: zeroes are an empty action; the handler fits SA_SIGINFO; `BEFORE` is written by this thread only.
+        // SAFETY: zeroes are an empty action, which holds back no signals; the handler fits SA_SIGINFO; `BEFORE` is written by this thread only.
         unsafe {
             let mut action: libc::sigaction = mem::zeroed();
             action.sa_sigaction = handler as *const () as usize;
             action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-            libc::sigemptyset(&mut action.sa_mask);
             // In two calls: in one the kernel would have the handler before this knew whom to pass a fault of another thread on to.
             let before = &mut (*BEFORE.0.get())[index];
             if libc::sigaction(signal, ptr::null(), before.as_mut_ptr()) == 0 {
                 libc::sigaction(signal, &action, ptr::null_mut());
             }
-        }
-    }
-}
-
-fn give_stack() {
-    const BYTES: usize = 64 * 1024;
-    // SAFETY: the records are writable; the stack is a mapping of its own, which stays.
-    unsafe {
-        let mut now: libc::stack_t = mem::zeroed();
-        if libc::sigaltstack(ptr::null(), &mut now) != 0 || now.ss_flags & libc::SS_DISABLE == 0 {
-            return;
-        }
-        if let Some(memory) = os::map_zeroed(BYTES) {
-            let stack = libc::stack_t { ss_sp: memory.as_ptr().cast(), ss_flags: 0, ss_size: BYTES };
-            libc::sigaltstack(&stack, ptr::null_mut());
         }
     }
 }
@@ -93,19 +77,17 @@ extern "C" fn handler(signal: c_int, info: *mut libc::siginfo_t, context: *mut c
             };
             backtrace::end_soon();
             report::print_access(address, access, pool::nearest(address).as_ref(), &frames[..count]);
-            // SAFETY: no preconditions.
-            unsafe { libc::alarm(0) };
+            os::alarm(0);
         }
         // The report itself met a fault: no further words.
         Err(reporter) if reporter == me => {}
         // The other thread's report ends the process.
-        Err(_) => loop {
-            // SAFETY: waits for a signal.
-            unsafe { libc::pause() };
+        Err(reporter) => loop {
+            os::sleep_while(&REPORTER, reporter, 0);
         },
     }
-    // SAFETY: the default action; returning runs the instruction again.
-    unsafe { libc::signal(signal, libc::SIG_DFL) };
+    // Returning runs the instruction again.
+    os::default_action(signal);
 }
 
 /// Does what would have been done without us.
@@ -121,9 +103,9 @@ unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
             // A fault can't be ignored: the instruction would run for ever.
             libc::SIG_IGN if !is_fault => {}
             libc::SIG_DFL | libc::SIG_IGN => {
-                libc::signal(signal, libc::SIG_DFL);
+                os::default_action(signal);
                 if !is_fault {
-                    libc::raise(signal);
+                    os::send_to_me(signal);
                 }
             }
             theirs if before.sa_flags & libc::SA_SIGINFO != 0 => {

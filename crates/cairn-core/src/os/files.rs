@@ -1,22 +1,21 @@
-//! Files, asked of the kernel by the numbers of its calls.
+//! Files, asked of the kernel by the numbers of its calls (`call`).
 //!
 //! The C library's functions for files are points where a thread may be cancelled, and a thread that is would not come back to the
-//! heap, which may hold locks, or to the list of what is to be done at exit; and they may be wrapped by a library that allocates. Each
-//! function here leaves errno as it was.
+//! heap, which may hold locks, or to the list of what is to be done at exit; and they may be wrapped by a library that allocates.
 
-use core::ffi::{CStr, c_int, c_long};
+use core::ffi::{CStr, c_int};
 
-use super::KeepErrno;
+use super::call::{call, was_interrupted};
 
 /// Reads the begin of a file, by one `read` of as many bytes as there is room for; None if the file can't be opened or read.
 pub fn read_begin<'a>(path: &CStr, room: &'a mut [u8]) -> Option<&'a [u8]> {
     let file = open(path, libc::O_RDONLY)?;
-    let _errno = KeepErrno::new();
+    let to = room.as_mut_ptr().expose_provenance();
     // SAFETY: the room is that long, and the descriptor is this function's.
-    let got = unsafe { libc::syscall(libc::SYS_read, file, room.as_mut_ptr(), room.len()) };
+    let got = unsafe { call(libc::SYS_read, [file as usize, to, room.len()]) };
     // SAFETY: opened above, and nobody else knows it.
     unsafe { close(file) };
-    room.get(..usize::try_from(got).ok()?)
+    room.get(..got.ok()?)
 }
 
 /// Makes a file to write to, or empties the one that is there; the descriptor, which an `exec` closes, is the caller's.
@@ -27,33 +26,26 @@ pub fn create(path: &CStr) -> Option<c_int> {
 fn open(path: &CStr, flags: c_int) -> Option<c_int> {
     /// What who makes a file asks for: the owner writes, all read.
     const RIGHTS: libc::mode_t = 0o644;
-    let _errno = KeepErrno::new();
-    let flags = flags | libc::O_CLOEXEC;
+    let (from, path) = (libc::AT_FDCWD as usize, path.as_ptr().expose_provenance());
+    let flags = (flags | libc::O_CLOEXEC) as usize;
     // SAFETY: the path is a C string.
-    let file = unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, RIGHTS) };
-    c_int::try_from(file).ok().filter(|file| *file >= 0)
+    let file = unsafe { call(libc::SYS_openat, [from, path, flags, RIGHTS as usize]) };
+    file.ok().and_then(|file| c_int::try_from(file).ok())
 }
 
 /// Writes all bytes, one `write` after another if need be; false if the kernel takes no more of them.
 pub fn write_all(descriptor: c_int, mut bytes: &[u8]) -> bool {
-    let _errno = KeepErrno::new();
     while !bytes.is_empty() {
+        let from = bytes.as_ptr().expose_provenance();
         // SAFETY: the bytes are readable.
-        let done = unsafe { libc::syscall(libc::SYS_write, descriptor, bytes.as_ptr(), bytes.len()) };
-        if done <= 0 {
-            if was_interrupted(done) {
-                continue;
-            }
-            return false;
+        let done = unsafe { call(libc::SYS_write, [descriptor as usize, from, bytes.len()]) };
+        match done {
+            Ok(done @ 1..) => bytes = bytes.get(done..).unwrap_or_default(),
+            _ if was_interrupted(done) => {}
+            _ => return false,
         }
-        bytes = bytes.get(done as usize..).unwrap_or_default();
     }
     true
-}
-
-fn was_interrupted(result: c_long) -> bool {
-    // SAFETY: as in `KeepErrno`.
-    result < 0 && unsafe { *libc::__errno_location() } == libc::EINTR
 }
 
 /// Closes a file (`close`).
@@ -61,9 +53,27 @@ fn was_interrupted(result: c_long) -> bool {
 /// # Safety
 /// The descriptor is the caller's, who uses it no more.
 pub unsafe fn close(file: c_int) {
-    let _errno = KeepErrno::new();
     // SAFETY: the caller's contract.
-    unsafe { libc::syscall(libc::SYS_close, file) };
+    _ = unsafe { call(libc::SYS_close, [file as usize]) };
+}
+
+/// A second descriptor of a file (`fcntl`), with the first free number from `least` on, which an `exec` closes; the number of the error
+/// if that can't be, EBADF if there is no such file.
+pub fn duplicate(file: c_int, least: c_int) -> Result<c_int, c_int> {
+    // SAFETY: makes a new descriptor and touches no other.
+    let copy =
+        unsafe { call(libc::SYS_fcntl, [file as usize, libc::F_DUPFD_CLOEXEC as usize, least as usize]) };
+    copy.map(|copy| copy as c_int)
+}
+
+/// The working directory (`getcwd`): its path, which begins with a slash, without the zero behind it; None if it has none any more, or
+/// one that doesn't fit.
+pub fn working_directory(room: &mut [u8]) -> Option<&[u8]> {
+    let to = room.as_mut_ptr().expose_provenance();
+    // SAFETY: the room is that long.
+    let bytes = unsafe { call(libc::SYS_getcwd, [to, room.len()]) }.ok()?;
+    // The kernel names a directory that can't be reached from the root "(unreachable)..".
+    room.get(..bytes.checked_sub(1)?).filter(|path| path.first() == Some(&b'/'))
 }
 
 #[cfg(test)]
@@ -100,6 +110,25 @@ mod tests {
         }
         std::fs::remove_file(path.to_str().expect("text")).expect("it was there");
         assert_eq!(read_begin(&path, &mut [0; 10]), None);
+    }
+
+    #[test]
+    fn a_descriptor_is_copied_upwards() {
+        let file = create(&scratch("copied")).expect("a file");
+        let copy = duplicate(file, 50).expect("a copy");
+        assert!(copy >= 50, "{copy}");
+        // SAFETY: both are this test's.
+        unsafe { (close(copy), close(file)) };
+        std::fs::remove_file(scratch("copied").to_str().expect("text")).expect("it was there");
+        assert_eq!(duplicate(-1, 50), Err(libc::EBADF));
+    }
+
+    #[test]
+    fn the_working_directory_is_known() {
+        let known = std::env::current_dir().expect("there is one").into_os_string().into_encoded_bytes();
+        let mut room = [0; libc::PATH_MAX as usize];
+        assert_eq!(working_directory(&mut room), Some(&known[..]));
+        assert_eq!(working_directory(&mut [0; 1]), None, "it doesn't fit");
     }
 
     #[test]

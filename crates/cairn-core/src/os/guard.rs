@@ -7,8 +7,8 @@
 
 use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 
-use super::{KeepErrno, commit, purge};
-use crate::count::{self, Call};
+use super::call::{call, was_interrupted};
+use super::{advise, commit, map_as, protect, purge};
 
 /// `MADV_GUARD_INSTALL` and `MADV_GUARD_REMOVE`; the `libc` crate has them for some targets only.
 const GUARD_INSTALL: libc::c_int = 102;
@@ -45,7 +45,6 @@ pub enum Guard {
 /// # Safety
 /// The range is page-aligned, committed, and holds nothing that anybody needs.
 pub unsafe fn install_guard(at: *mut u8, bytes: usize) -> Guard {
-    let _errno = KeepErrno::new();
     // SAFETY: the caller's contract.
     unsafe {
         if has_marks(at, bytes) {
@@ -89,20 +88,11 @@ unsafe fn has_marks(at: *mut u8, bytes: usize) -> bool {
     HAS_MARKS.load(Relaxed) == YES
 }
 
-/// # Safety
-/// The caller owns the range, and the advice does what it wants.
-unsafe fn advise(at: *mut u8, bytes: usize, advice: libc::c_int) -> bool {
-    count::call(Call::Madvise);
-    // SAFETY: the caller's contract.
-    unsafe { libc::madvise(at.cast(), bytes, advice) == 0 }
-}
-
 /// Makes a guarded range accessible again; false if the kernel refuses, and the range then stays as it is for ever.
 ///
 /// # Safety
 /// [`install_guard`] gave `guard` for this very range.
 pub unsafe fn remove_guard(at: *mut u8, bytes: usize, guard: Guard) -> bool {
-    let _errno = KeepErrno::new();
     match guard {
         Guard::None => true,
         // SAFETY: the caller owns the range.
@@ -122,10 +112,8 @@ pub unsafe fn remove_guard(at: *mut u8, bytes: usize, guard: Guard) -> bool {
 /// # Safety
 /// The range is page-aligned, committed, and nobody has a use for it meanwhile.
 pub unsafe fn forbid(at: *mut u8, bytes: usize) -> bool {
-    let _errno = KeepErrno::new();
-    count::call(Call::Mprotect);
     // SAFETY: the caller owns the range.
-    unsafe { libc::mprotect(at.cast(), bytes, libc::PROT_NONE) == 0 }
+    unsafe { protect(at, bytes, libc::PROT_NONE) }
 }
 
 /// Turns memory back into address space that can't be touched, and gives its pages back (`mmap(MAP_FIXED)`, PROT_NONE, or what does the
@@ -135,14 +123,11 @@ pub unsafe fn forbid(at: *mut u8, bytes: usize) -> bool {
 /// The range is page-aligned, accessible (the second way may look at it, see [`purge`]), lies in a reservation of the caller, and
 /// holds nothing that anybody needs.
 pub unsafe fn decommit(at: *mut u8, bytes: usize) -> bool {
-    let _errno = KeepErrno::new();
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
-    count::call(Call::Mmap);
     // SAFETY: the caller's contract: what is replaced is its own. The second way needs the first to have failed before anything was
     // changed, which is how it fails: the kernel looks at its limits first.
     unsafe {
-        let mapped = libc::mmap(at.cast(), bytes, libc::PROT_NONE, flags, -1, 0);
-        mapped != libc::MAP_FAILED || (purge(at, bytes) && forbid(at, bytes))
+        let mapped = map_as(at.expose_provenance(), bytes, libc::PROT_NONE, libc::MAP_FIXED);
+        mapped.is_ok() || (purge(at, bytes) && forbid(at, bytes))
     }
 }
 
@@ -151,32 +136,23 @@ pub unsafe fn decommit(at: *mut u8, bytes: usize) -> bool {
 /// # Safety
 /// The range is page-aligned and the caller's, and nobody writes to it any more.
 pub unsafe fn make_read_only(at: *mut u8, bytes: usize) -> bool {
-    let _errno = KeepErrno::new();
-    count::call(Call::Mprotect);
     // SAFETY: the caller owns the range.
-    unsafe { libc::mprotect(at.cast(), bytes, libc::PROT_READ) == 0 }
+    unsafe { protect(at, bytes, libc::PROT_READ) }
 }
 
 /// Fills with random words (`getrandom`, which never waits here); false if the kernel has none to give.
 pub fn random(words: &mut [u64]) -> bool {
-    let _errno = KeepErrno::new();
     let bytes = size_of_val(words);
     let mut got = 0;
     while got < bytes {
-        // By number: the C library's function is a point where a thread may be cancelled.
+        let rest = words.as_mut_ptr().expose_provenance() + got;
         // SAFETY: the kernel writes at most the bytes that are left.
-        let more = unsafe {
-            let rest = words.as_mut_ptr().cast::<u8>().add(got);
-            libc::syscall(libc::SYS_getrandom, rest, bytes - got, libc::GRND_NONBLOCK)
-        };
-        let Ok(more @ 1..) = usize::try_from(more) else {
-            // SAFETY: as in `KeepErrno`.
-            if more == -1 && unsafe { *libc::__errno_location() } == libc::EINTR {
-                continue;
-            }
-            return false;
-        };
-        got += more;
+        let more = unsafe { call(libc::SYS_getrandom, [rest, bytes - got, libc::GRND_NONBLOCK as usize]) };
+        match more {
+            Ok(more @ 1..) => got += more,
+            _ if was_interrupted(more) => {}
+            _ => return false,
+        }
     }
     true
 }

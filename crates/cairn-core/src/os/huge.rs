@@ -4,8 +4,7 @@
 
 use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-use super::{KeepErrno, page_size, read_begin};
-use crate::count::{self, Call};
+use super::{advise, page_size, read_begin};
 
 /// Bytes of a huge page, and its alignment.
 pub const HUGE_PAGE: usize = 2 << 20;
@@ -30,9 +29,8 @@ pub fn huge_pages_allowed() -> bool {
 
 /// Whether the kernel knows `MADV_POPULATE_WRITE`: an unknown advice is refused for an empty range too.
 fn can_populate() -> bool {
-    let _errno = KeepErrno::new();
     // SAFETY: the range is empty.
-    unsafe { libc::madvise(core::ptr::without_provenance_mut(page_size()), 0, POPULATE_WRITE) == 0 }
+    unsafe { advise(core::ptr::without_provenance_mut(page_size()), 0, POPULATE_WRITE) }
 }
 
 fn chosen_mode_allows() -> bool {
@@ -47,10 +45,8 @@ fn chosen_mode_allows() -> bool {
 /// # Safety
 /// The range is page-aligned and lies in a reservation of the caller.
 pub unsafe fn forbid_huge(at: *mut u8, bytes: usize) {
-    let _errno = KeepErrno::new();
-    count::call(Call::Madvise);
     // SAFETY: advice on the caller's own range changes no contents.
-    unsafe { libc::madvise(at.cast(), bytes, libc::MADV_NOHUGEPAGE) };
+    unsafe { advise(at, bytes, libc::MADV_NOHUGEPAGE) };
 }
 
 /// Lets faults in a range bring huge pages (`madvise(MADV_HUGEPAGE)`), until [`forbid_huge`]. A refusal changes nothing.
@@ -58,10 +54,8 @@ pub unsafe fn forbid_huge(at: *mut u8, bytes: usize) {
 /// # Safety
 /// The range is page-aligned and lies in a reservation of the caller.
 pub unsafe fn allow_huge(at: *mut u8, bytes: usize) {
-    let _errno = KeepErrno::new();
-    count::call(Call::Madvise);
     // SAFETY: advice on the caller's own range changes no contents.
-    unsafe { libc::madvise(at.cast(), bytes, libc::MADV_HUGEPAGE) };
+    unsafe { advise(at, bytes, libc::MADV_HUGEPAGE) };
 }
 
 /// Gives a range pages now (`madvise(MADV_POPULATE_WRITE)`, Linux 5.14): huge ones if they are allowed there and the kernel has
@@ -70,8 +64,6 @@ pub unsafe fn allow_huge(at: *mut u8, bytes: usize) {
 /// # Safety
 /// The range is page-aligned, the caller's, and can be written to.
 pub unsafe fn populate(at: *mut u8, bytes: usize) -> bool {
-    let _errno = KeepErrno::new();
-    count::call(Call::Madvise);
     // SAFETY: a page that has no contents yet reads as zero before and after.
-    unsafe { libc::madvise(at.cast(), bytes, POPULATE_WRITE) == 0 }
+    unsafe { advise(at, bytes, POPULATE_WRITE) }
 }

@@ -1,5 +1,6 @@
 //! What the kernel says about this process and its threads.
 
+use super::call::call;
 use super::read_begin;
 
 /// How many mappings this process may have (`/proc/sys/vm/max_map_count`); 65,530, the default, if that can't be read.
@@ -18,6 +19,20 @@ pub fn mappings_max() -> usize {
 
 /// The calling thread's number (`gettid`), as the kernel and debuggers show it.
 pub fn thread_number() -> usize {
-    // SAFETY: the call has no arguments and can't fail.
-    unsafe { libc::syscall(libc::SYS_gettid) as usize }
+    number(libc::SYS_gettid)
+}
+
+/// This process's number (`getpid`).
+pub fn process_number() -> usize {
+    number(libc::SYS_getpid)
+}
+
+/// The number of the process that started this one (`getppid`), or of who has taken its place.
+pub fn parent_number() -> usize {
+    number(libc::SYS_getppid)
+}
+
+fn number(of: core::ffi::c_long) -> usize {
+    // SAFETY: these calls have no arguments and can't fail.
+    unsafe { call(of, []) }.unwrap_or(0)
 }

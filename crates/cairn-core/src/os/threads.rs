@@ -3,19 +3,18 @@
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 
-use super::KeepErrno;
+use super::call::call;
 
-/// How many threads the process has (`stat` of `/proc/self/task`, which has a link for each and two more); None where that
+/// How many threads the process has (`statx` of `/proc/self/task`, which has a link for each and two more); None where that
 /// can't be seen.
 pub fn threads_of_process() -> Option<usize> {
-    let _errno = KeepErrno::new();
-    let mut about = core::mem::MaybeUninit::<libc::stat>::zeroed();
+    let mut about = core::mem::MaybeUninit::<libc::statx>::zeroed();
+    let (from, path) = (libc::AT_FDCWD as usize, c"/proc/self/task".as_ptr().expose_provenance());
+    let (flags, wanted) = (0, libc::STATX_NLINK as usize);
     // SAFETY: the path is a C string, the record is writable, and zeroes are a valid value of it.
     let links = unsafe {
-        if libc::stat(c"/proc/self/task".as_ptr(), about.as_mut_ptr()) != 0 {
-            return None;
-        }
-        usize::try_from(about.assume_init().st_nlink).ok()?
+        call(libc::SYS_statx, [from, path, flags, wanted, about.as_mut_ptr().expose_provenance()]).ok()?;
+        usize::try_from(about.assume_init().stx_nlink).ok()?
     };
     links.checked_sub(2).filter(|threads| *threads > 0)
 }
@@ -30,33 +29,36 @@ pub fn barrier_everywhere() -> bool {
 }
 
 fn expedited() -> bool {
-    let _errno = KeepErrno::new();
     // SAFETY: the call takes no pointers. It is refused until the process has registered, which may be done again and again.
-    unsafe {
-        let call = |command: libc::c_int| libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0;
-        call(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) && call(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED)
-    }
+    let ask = |command: c_int| unsafe { call(libc::SYS_membarrier, [command as usize, 0, 0]) }.is_ok();
+    ask(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) && ask(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED)
 }
 
 /// Sleeps until another thread, or a signal handler, calls [`wake`] or so many milliseconds have passed (0: no limit); not at all
 /// if the word is no longer `value` (`futex`). May return for no reason.
 pub fn sleep_while(word: &AtomicU32, value: u32, milliseconds: usize) {
-    let _errno = KeepErrno::new();
     let limit = libc::timespec {
         tv_sec: (milliseconds / 1000) as libc::time_t,
         tv_nsec: (milliseconds % 1000 * 1_000_000) as _,
     };
     let limit = if milliseconds == 0 { core::ptr::null() } else { &raw const limit };
-    let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    let operation = (libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG) as usize;
+    let word = word.as_ptr().expose_provenance();
     // SAFETY: the kernel reads the word and the time, which both outlive the call.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, limit) };
+    _ = unsafe { call(libc::SYS_futex, [word, operation, value as usize, limit.expose_provenance()]) };
 }
 
 /// Wakes the thread that sleeps on a word (`futex`). A signal handler may call it.
 pub fn wake(word: &AtomicU32) {
-    let _errno = KeepErrno::new();
+    let operation = (libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG) as usize;
     // SAFETY: the kernel looks at the word's address only.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1) };
+    _ = unsafe { call(libc::SYS_futex, [word.as_ptr().expose_provenance(), operation, 1]) };
+}
+
+/// Lets others run, if any waits for this processor (`sched_yield`).
+pub fn let_others_run() {
+    // SAFETY: no preconditions.
+    _ = unsafe { call(libc::SYS_sched_yield, []) };
 }
 
 /// From now on nobody cancels the calling thread (`pthread_cancel`), neither where it waits nor between any two instructions. A signal handler
