@@ -49,6 +49,18 @@ extern "C" fn start(_: c_int, _: *const *const c_char, _: *const *const c_char) 
     unsafe { read(environ) }
 }
 
+// What the handlers of fork are registered for: who unloads a library has them removed by this word. The shared object is linked without the
+// C compiler's own, and stays loaded. Weak, because a program that links libcairn.a has one.
+core::arch::global_asm!(
+    ".pushsection .rodata",
+    ".p2align 3",
+    ".weak __dso_handle",
+    ".hidden __dso_handle",
+    "__dso_handle:",
+    ".quad 0",
+    ".popsection"
+);
+
 /// # Safety
 /// `environment` is null or an array of C strings that ends with null.
 unsafe fn read(mut environment: *const *const c_char) {

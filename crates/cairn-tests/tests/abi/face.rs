@@ -1,4 +1,4 @@
-//! Claim: the shared object exports the promised names and nothing else, needs no allocator itself, and uses at most
+//! Claim: the shared object exports the promised names and nothing else, needs few names and no allocator itself, and uses at most
 //! 16 bytes of static thread-local storage.
 
 use cairn_tests::{elf, library};
@@ -71,6 +71,48 @@ fn exports_are_the_promised_names() {
     assert!(
         missing.is_empty() && beyond.is_empty(),
         "missing: {missing:?}\nexported but not promised: {beyond:?}"
+    );
+}
+
+/// What the library may need of others, each with its reason. The loader looks each name up in all objects of each process that starts,
+/// used or not.
+const NEEDED: &[(&str, &[&str])] = &[
+    ("the compiler calls them", &["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen"]),
+    ("the kernel, by the numbers of its calls (cairn-core, os/call.rs)", &["syscall", "__errno_location"]),
+    ("answered without the kernel", &["clock_gettime", "sched_getcpu", "getauxval"]),
+    (
+        "each thread's end, and forks",
+        &[
+            "pthread_self",
+            "pthread_key_create",
+            "pthread_key_delete",
+            "pthread_setspecific",
+            "__register_atfork",
+        ],
+    ),
+    (
+        "threads of Cairn's own: the C library has to know of them",
+        &["pthread_attr_init", "pthread_attr_setstacksize", "pthread_create"],
+    ),
+    ("handlers of signals return through the C library", &["sigaction", "pthread_setcancelstate", "abort"]),
+    (
+        "backtraces, where a look-up by name could free what the heap is just failing at",
+        &["_dl_find_object", "dl_iterate_phdr", "dladdr"],
+    ),
+    ("malloc_info writes to a FILE", &["fwrite"]),
+    ("plain new throws when there is no memory", &["_ZSt15get_new_handlerv", "_ZSt17__throw_bad_allocv"]),
+    ("whatever else is rarely needed of C++ (cairn-malloc, cxx/runtime.rs)", &["dlsym"]),
+];
+
+#[test]
+fn the_loader_looks_up_few_names() {
+    let needed = elf::face(library::shared_object()).needed;
+    assert!(needed.contains("syscall"), "{needed:?}: is this test looking at the right table?");
+    let is_known = |name: &str| NEEDED.iter().any(|(_, names)| names.contains(&name));
+    let beyond: Vec<_> = needed.iter().filter(|name| !is_known(name)).collect();
+    assert!(
+        beyond.is_empty(),
+        "the library needs {beyond:?}, too: can it do without? (a reason belongs into the list)"
     );
 }
 
