@@ -17,14 +17,10 @@ pub struct Setting {
     pub max: usize,
     /// One sentence: what it does and why one would change it.
     pub help: &'static str,
-    value: AtomicUsize,
+    value: &'static AtomicUsize,
 }
 
 impl Setting {
-    const fn new(name: &'static str, default: usize, min: usize, max: usize, help: &'static str) -> Self {
-        Setting { name, default, min, max, help, value: AtomicUsize::new(default) }
-    }
-
     /// The value in force.
     pub fn get(&self) -> usize {
         self.value.load(Relaxed)
@@ -49,14 +45,10 @@ pub struct Choice {
     pub words: &'static [&'static str],
     /// One sentence: what it does and why one would change it.
     pub help: &'static str,
-    value: AtomicUsize,
+    value: &'static AtomicUsize,
 }
 
 impl Choice {
-    const fn new(name: &'static str, words: &'static [&'static str], help: &'static str) -> Self {
-        Choice { name, words, help, value: AtomicUsize::new(0) }
-    }
-
     /// The number of the word in force.
     pub fn get(&self) -> usize {
         self.value.load(Relaxed)
@@ -72,8 +64,25 @@ impl Choice {
     }
 }
 
+/// A setting, whose value is a static of its own: so what doesn't change is in memory that can't be written to, and the pages with values
+/// are not touched before somebody reads one.
+macro_rules! setting {
+    ($name:literal, $default:expr, $min:expr, $max:expr, $help:literal $(,)?) => {{
+        static VALUE: AtomicUsize = AtomicUsize::new($default);
+        Setting { name: $name, default: $default, min: $min, max: $max, help: $help, value: &VALUE }
+    }};
+}
+
+/// Likewise.
+macro_rules! choice {
+    ($name:literal, $words:expr, $help:literal $(,)?) => {{
+        static VALUE: AtomicUsize = AtomicUsize::new(0);
+        Choice { name: $name, words: $words, help: $help, value: &VALUE }
+    }};
+}
+
 /// The mode that the shared object enters at start, see [`mode`](crate::mode).
-pub static MODE: Choice = Choice::new(
+pub static MODE: Choice = choice!(
     "CAIRN_MODE",
     &[Mode::ALL[0].name(), Mode::ALL[1].name(), Mode::ALL[2].name(), Mode::ALL[3].name()],
     "hardened: heap bugs are hard to exploit; debug: overflow and use after free stop at the instruction; sampled: \
@@ -81,14 +90,14 @@ pub static MODE: Choice = Choice::new(
 );
 
 /// On which side of a guarded block the guard is, see `guarded`.
-pub static GUARD: Choice = Choice::new(
+pub static GUARD: Choice = choice!(
     "CAIRN_GUARD",
     &["behind", "before"],
     "in the modes debug and sampled: where a block touches the page that stops it; before finds underflows",
 );
 
 /// After how many milliseconds without need a free page goes back to the kernel.
-pub static DECAY_MS: Setting = Setting::new(
+pub static DECAY_MS: Setting = setting!(
     "CAIRN_DECAY_MS",
     500,
     0,
@@ -97,7 +106,7 @@ pub static DECAY_MS: Setting = Setting::new(
 );
 
 /// Whether a thread gives pages back while the process is idle.
-pub static PURGE_THREAD: Setting = Setting::new(
+pub static PURGE_THREAD: Setting = setting!(
     "CAIRN_PURGE_THREAD",
     0,
     0,
@@ -106,7 +115,7 @@ pub static PURGE_THREAD: Setting = Setting::new(
 );
 
 /// Whether huge pages are used, see pages/huge.rs.
-pub static HUGE_PAGES: Setting = Setting::new(
+pub static HUGE_PAGES: Setting = setting!(
     "CAIRN_HUGE_PAGES",
     1,
     0,
@@ -115,16 +124,11 @@ pub static HUGE_PAGES: Setting = Setting::new(
 );
 
 /// Greatest number of KiB that the bins of one thread may hold.
-pub static THREAD_KIB: Setting = Setting::new(
-    "CAIRN_THREAD_KIB",
-    2048,
-    0,
-    1 << 20,
-    "KiB of free blocks that one thread may keep for itself",
-);
+pub static THREAD_KIB: Setting =
+    setting!("CAIRN_THREAD_KIB", 2048, 0, 1 << 20, "KiB of free blocks that one thread may keep for itself",);
 
 /// How often the heap is audited.
-pub static AUDIT_MS: Setting = Setting::new(
+pub static AUDIT_MS: Setting = setting!(
     "CAIRN_AUDIT_MS",
     0,
     0,
@@ -134,7 +138,7 @@ pub static AUDIT_MS: Setting = Setting::new(
 );
 
 /// The signal that asks for an audit.
-pub static AUDIT_SIGNAL: Setting = Setting::new(
+pub static AUDIT_SIGNAL: Setting = setting!(
     "CAIRN_AUDIT_SIGNAL",
     0,
     0,
@@ -143,7 +147,7 @@ pub static AUDIT_SIGNAL: Setting = Setting::new(
 );
 
 /// Bytes of live blocks that debug mode guards.
-pub static GUARD_MIB: Setting = Setting::new(
+pub static GUARD_MIB: Setting = setting!(
     "CAIRN_GUARD_MIB",
     0,
     0,
@@ -152,7 +156,7 @@ pub static GUARD_MIB: Setting = Setting::new(
 );
 
 /// Freed blocks that debug mode keeps inaccessible.
-pub static GUARD_QUARANTINE: Setting = Setting::new(
+pub static GUARD_QUARANTINE: Setting = setting!(
     "CAIRN_GUARD_QUARANTINE",
     256 << 10,
     0,
@@ -161,7 +165,7 @@ pub static GUARD_QUARANTINE: Setting = Setting::new(
 );
 
 /// One block in so many is guarded in sampled mode.
-pub static SAMPLE_RATE: Setting = Setting::new(
+pub static SAMPLE_RATE: Setting = setting!(
     "CAIRN_SAMPLE_RATE",
     5000,
     1,
@@ -170,7 +174,7 @@ pub static SAMPLE_RATE: Setting = Setting::new(
 );
 
 /// Runs of pages in sampled mode.
-pub static SAMPLE_SLOTS: Setting = Setting::new(
+pub static SAMPLE_SLOTS: Setting = setting!(
     "CAIRN_SAMPLE_SLOTS",
     64,
     1,

@@ -252,7 +252,7 @@ mod imp {
 
     use crate::thread_value::ThreadValue;
 
-    static WORDS: [ThreadValue; 2] = [const { ThreadValue::new(None) }; 2];
+    static WORDS: [ThreadValue; 2] = [const { ThreadValue::new() }; 2];
 
     #[inline]
     pub fn add_distance(to: usize) -> usize {
@@ -269,7 +269,7 @@ mod imp {
             cairn_core::fault::Line::new().text("no thread-local key left for the portable slot").abort();
         }
         // If the C library has no memory for the value the thread stays as it was.
-        _ = word.set(ptr::without_provenance(value));
+        _ = word.set(ptr::without_provenance(value), None);
     }
 }
 

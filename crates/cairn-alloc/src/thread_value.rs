@@ -8,29 +8,32 @@ use core::ptr;
 use crate::key::Key;
 
 /// One value for each thread; null in those that have set none.
+///
+/// (What is called at a thread's end is no field: an address in memory that is written to costs each process a page at its start.)
 pub struct ThreadValue {
     key: Key,
-    /// Called at the end of each thread whose value isn't null, with that value.
-    at_end: Option<unsafe extern "C" fn(*mut c_void)>,
 }
+
+/// Called at the end of each thread whose value isn't null, with that value.
+pub type AtEnd = Option<unsafe extern "C" fn(*mut c_void)>;
 
 impl ThreadValue {
     /// Nobody has a value yet.
-    pub const fn new(at_end: Option<unsafe extern "C" fn(*mut c_void)>) -> Self {
-        ThreadValue { key: Key::new(), at_end }
+    pub const fn new() -> Self {
+        ThreadValue { key: Key::new() }
     }
 
-    /// Sets the calling thread's value. False if the C library has no key for it, or no memory.
-    pub fn set(&self, value: *const c_void) -> bool {
+    /// Sets the calling thread's value. False if the C library has no key for it, or no memory. `at_end` is the same in all calls.
+    pub fn set(&self, value: *const c_void, at_end: AtEnd) -> bool {
         // SAFETY: the key exists, and the value is only kept.
-        self.key().is_some_and(|key| unsafe { libc::pthread_setspecific(key, value) } == 0)
+        self.key(at_end).is_some_and(|key| unsafe { libc::pthread_setspecific(key, value) } == 0)
     }
 
-    fn key(&self) -> Option<libc::pthread_key_t> {
+    fn key(&self, at_end: AtEnd) -> Option<libc::pthread_key_t> {
         let make = || {
             let mut key = 0;
             // SAFETY: `key` is writable, and the destructor fits.
-            (unsafe { libc::pthread_key_create(&mut key, self.at_end) } == 0).then_some(key)
+            (unsafe { libc::pthread_key_create(&mut key, at_end) } == 0).then_some(key)
         };
         // SAFETY: made above and not used.
         self.key.get_or_make(make, |key| _ = unsafe { libc::pthread_key_delete(key) })
@@ -47,8 +50,8 @@ impl ThreadValue {
         self.key.get().map_or(ptr::null_mut(), |key| unsafe { libc::pthread_getspecific(key) })
     }
 
-    /// Whether threads can have values: the key is there, or can be made.
+    /// Whether threads can have values: the key is there, or can be made. Nothing is called at their end.
     pub fn is_possible(&self) -> bool {
-        self.key().is_some()
+        self.key(None).is_some()
     }
 }

@@ -21,10 +21,13 @@ use cairn_core::fault::Line;
 use cairn_core::os::{self, page_size};
 use core::ffi::{CStr, c_char, c_int};
 use core::ptr;
-use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering::Relaxed};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// Whether the end of the process has nothing to look at, as of most. (True, so that it lies where the loader wrote already, in
+/// front of the bins of `NOBODY`: a process that does nothing then touches no page for this.)
+static IDLE: AtomicBool = AtomicBool::new(true);
 /// Where the readable report goes at exit, or -1.
 static DESCRIPTOR: AtomicI32 = AtomicI32::new(-1);
 /// The file that the machine's report goes to at exit (a copy: programs overwrite their environment), or
@@ -88,10 +91,24 @@ fn absolute(path: &[u8]) -> *mut c_char {
     copy.as_mut_ptr().cast()
 }
 
+/// There were settings, so there may be something to do at the end.
+pub fn look_at_end() {
+    IDLE.store(false, Relaxed);
+}
+
 /// The end of the process (or `dlclose`): after the handlers of `atexit`.
+#[unsafe(link_section = ".text.unlikely.cairn_start")] // see start.rs
 extern "C" fn end() {
     #[cfg(cairn_count)]
     counts(&mut Text::to(Sink::Descriptor(COUNTS_TO.load(Relaxed))));
+    if !IDLE.load(Relaxed) {
+        report();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn report() {
     audit::end();
     let descriptor = DESCRIPTOR.load(Relaxed);
     let path = PATH.load(Relaxed);

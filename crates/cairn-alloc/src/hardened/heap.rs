@@ -56,7 +56,7 @@ static REGISTRY: Registry<Heap> = Registry::new();
 static BIRTH: Lock = Lock::named(Place::Birth);
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 /// Each thread's heap, for the one moment when the thread ends.
-static AT_END: ThreadValue = ThreadValue::new(Some(on_exit));
+static AT_END: ThreadValue = ThreadValue::new();
 
 /// With more threads than this, each has a part of the room: so many are mostly waiting.
 const CROWD: usize = 16;
@@ -171,7 +171,7 @@ fn birth() -> Option<&'static Heap> {
             .or_else(make_heap)
             .inspect(|heap| heap.owner.store(thread::me(), Relaxed))
     };
-    let known = heap.filter(|heap| AT_END.set(ptr::from_ref(*heap).cast()));
+    let known = heap.filter(|heap| AT_END.set(ptr::from_ref(*heap).cast(), Some(on_exit)));
     match known {
         Some(heap) => {
             heap.random.forget();

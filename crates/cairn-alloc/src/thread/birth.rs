@@ -21,7 +21,7 @@ use crate::transfer::BATCH_MAX;
 use crate::{center, fork, mode, records};
 
 /// Each thread's heap, for the one moment when the thread ends.
-static AT_END: ThreadValue = ThreadValue::new(Some(on_exit));
+static AT_END: ThreadValue = ThreadValue::new();
 
 /// Gives the calling thread a heap. None if memory or thread-specific keys are short: it then goes on without bins.
 #[cold]
@@ -37,7 +37,7 @@ pub fn birth() -> Option<&'static Heap> {
         heap.inspect(|heap| heap.owner.store(me(), Relaxed))
     };
     let heap = living::be_born(may, take);
-    let known = heap.filter(|heap| AT_END.set(ptr::from_ref(*heap).cast()));
+    let known = heap.filter(|heap| AT_END.set(ptr::from_ref(*heap).cast(), Some(on_exit)));
     match known {
         Some(heap) => {
             let distance = ptr::from_ref(heap).addr().wrapping_sub((&raw const NOBODY).addr());
@@ -134,7 +134,7 @@ pub fn end_bins(begin: impl FnOnce()) -> bool {
     }
     if let Some(heap) = mine {
         // The thread has a value there, so there is room for null.
-        AT_END.set(ptr::null());
+        AT_END.set(ptr::null(), Some(on_exit));
         slot::set(0, State::Unborn);
         leave(heap);
     }
