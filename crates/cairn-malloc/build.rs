@@ -21,32 +21,18 @@ const ARGUMENTS: [&str; 6] = [
     // handle.
     "-Wl,-z,nodelete",
     // Without the C compiler's own start and end of a shared object, which have nothing to do here, import four names, and write to
-    // memory at exit. What is called is in .init_array and .fini_array; `__dso_handle` is in start.rs.
+    // memory at exit. What is called is in .init_array and .fini_array; `__dso_handle` is in start.rs. (Nor is there the zero that ends
+    // .eh_frame, which nobody needs who finds its table by .eh_frame_hdr.)
     "-nostartfiles",
 ];
 
 /// For lld, what `noseparate-code` is for GNU ld, which refuses what it doesn't know (before 2.44).
 const ONE_MAPPING: &str = "-Wl,--no-rosegment";
 
-/// Names of the C++ runtime that only a static program has by weak references (src/cxx/runtime.rs). In the shared object they are another
-/// name for `cairn_later`, which says that they are to be looked up when they are needed, so that the loader doesn't look for them in
-/// each process. (Not 0: GNU ld makes the address of the library's first byte of that.)
-const LATER: [&str; 8] = [
-    "__gxx_personality_v0",
-    "__cxa_begin_catch",
-    "__cxa_end_catch",
-    "__cxa_throw",
-    "__cxa_allocate_exception",
-    "_ZTISt9bad_alloc",
-    "_ZTVSt9bad_alloc",
-    "_ZNSt9bad_allocD1Ev",
-];
-
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     let link = |argument: &str| println!("cargo:rustc-cdylib-link-arg={argument}");
     ARGUMENTS.into_iter().for_each(link);
-    LATER.iter().for_each(|name| link(&format!("-Wl,--defsym={name}=cairn_later")));
     if linker_takes(ONE_MAPPING) {
         link(ONE_MAPPING);
     }

@@ -272,10 +272,10 @@ mod counted {
 }
 
 /// The kernel's queue of sleeping threads.
-#[cfg(all(not(any(loom, shuttle)), feature = "os", any(target_os = "linux", target_os = "android")))]
+#[cfg(all(not(any(loom, shuttle)), feature = "os", target_os = "linux"))]
 mod queue {
     use crate::count::{Call, call as count};
-    use crate::os::call::call;
+    use crate::os::call;
     use crate::sync::AtomicU32;
 
     /// Sleeps if `word` still is `value`.
@@ -294,23 +294,15 @@ mod queue {
     /// force while a thread slept); then a thread comes late, which without a limit would sleep for ever.
     const SLEEP_MAX: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-    /// The result is of no use: a sleeper looks at the word again whatever woke it, and a wake-up that finds nobody
-    /// is none the worse.
     fn futex(word: &AtomicU32, operation: libc::c_int, argument: u32) {
-        let limit = core::ptr::from_ref(&SLEEP_MAX).expose_provenance();
-        let word = word.as_ptr().expose_provenance();
         count(Call::Futex);
-        // SAFETY: the kernel reads four bytes at `word`, which the reference keeps alive and aligned; WAIT reads the time limit, a
-        // constant, and WAKE ignores it.
-        _ = unsafe { call(libc::SYS_futex, [word, operation as usize, argument as usize, limit]) };
+        // SAFETY: the limit is a constant. WAKE ignores it.
+        unsafe { call::futex(word, operation, argument, &SLEEP_MAX) };
     }
 }
 
 /// Where the kernel has no such queue, a waiting thread looks again and again.
-#[cfg(all(
-    not(any(loom, shuttle)),
-    not(all(feature = "os", any(target_os = "linux", target_os = "android")))
-))]
+#[cfg(all(not(any(loom, shuttle)), not(all(feature = "os", target_os = "linux"))))]
 mod queue {
     use crate::sync::{AtomicU32, pause};
 

@@ -1,6 +1,6 @@
 //! Memory from the operating system, and the few facts about the machine that a heap needs.
 //!
-//! Each function is one system call (named in its comment, made by `call`) or none. Each can fail, says so in its result, and leaves
+//! Each function is one system call (named in its comment, made as `call` says) or none. Each can fail, says so in its result, and leaves
 //! errno as it was: a heap that runs behind `free` must not disturb the program's errno.
 
 pub(crate) mod call;
@@ -15,7 +15,7 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::count::{self, Call};
-use call::{MMAP, call};
+use call::{by_name, call};
 
 pub use files::{close, create, duplicate, read_begin, working_directory, write_all};
 pub use guard::{Guard, decommit, forbid, install_guard, make_read_only, random, remove_guard};
@@ -42,6 +42,14 @@ impl KeepErrno {
             let place = libc::__errno_location();
             KeepErrno { place, value: *place }
         }
+    }
+}
+
+impl KeepErrno {
+    /// What errno is now.
+    fn now(&self) -> libc::c_int {
+        // SAFETY: as in `new`, in the same thread.
+        unsafe { *self.place }
     }
 }
 
@@ -150,10 +158,10 @@ unsafe fn map_as(
     more: libc::c_int,
 ) -> Result<usize, libc::c_int> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | more;
-    let [no_file, offset] = [-1i32 as usize, 0];
+    let at = ptr::with_exposed_provenance_mut(at);
     count::call(Call::Mmap);
     // SAFETY: the caller's contract.
-    unsafe { call(MMAP, [at, bytes, protection as usize, flags as usize, no_file, offset]) }
+    by_name(|| unsafe { libc::mmap(at, bytes, protection, flags, -1, 0) }.expose_provenance() as isize)
 }
 
 /// Changes what may be done with pages (`mprotect`); false if the kernel refuses.
@@ -173,7 +181,7 @@ unsafe fn protect(at: *mut u8, bytes: usize, protection: libc::c_int) -> bool {
 unsafe fn advise(at: *mut u8, bytes: usize, advice: libc::c_int) -> bool {
     count::call(Call::Madvise);
     // SAFETY: the caller's contract.
-    unsafe { call(libc::SYS_madvise, [at.expose_provenance(), bytes, advice as usize]) }.is_ok()
+    by_name(|| unsafe { libc::madvise(at.cast(), bytes, advice) as isize }).is_ok()
 }
 
 /// Reserves address space that can't be touched and isn't counted as memory (`mmap`, PROT_NONE).
@@ -206,7 +214,7 @@ pub fn map_zeroed(bytes: usize) -> Option<NonNull<u8>> {
 pub unsafe fn unmap(at: *mut u8, bytes: usize) -> bool {
     count::call(Call::Munmap);
     // SAFETY: the caller owns the range.
-    unsafe { call(libc::SYS_munmap, [at.expose_provenance(), bytes]) }.is_ok()
+    by_name(|| unsafe { libc::munmap(at.cast(), bytes) as isize }).is_ok()
 }
 
 /// Makes reserved address space usable (`mprotect`, read and write); false if the kernel refuses (out of memory
@@ -321,7 +329,7 @@ pub unsafe fn is_one_mapping(at: *mut u8, bytes: usize) -> bool {
         count::call(Call::Mremap);
         let in_place = 0;
         // SAFETY: without MREMAP_MAYMOVE nothing moves, and what grew was nobody's.
-        unsafe { call(libc::SYS_mremap, [at.expose_provenance(), from, to, in_place]) }
+        by_name(|| unsafe { libc::mremap(at.cast(), from, to, in_place) }.addr() as isize)
     };
     let longer = bytes + page_size();
     match resize(bytes, longer) {
@@ -360,10 +368,11 @@ pub enum Move {
 /// `to_bytes >= from_bytes`.
 pub unsafe fn move_mapping(from: *mut u8, from_bytes: usize, to: *mut u8, to_bytes: usize) -> Move {
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
-    let [source, target] = [from, to].map(|at| at.expose_provenance());
+    let target = to.cast::<libc::c_void>();
     count::call(Call::Mremap);
     // SAFETY: the caller owns both ranges; MREMAP_FIXED replaces only `to`.
-    let moved = unsafe { call(libc::SYS_mremap, [source, from_bytes, to_bytes, flags as usize, target]) };
+    let moved =
+        by_name(|| unsafe { libc::mremap(from.cast(), from_bytes, to_bytes, flags, target) }.addr() as isize);
     if moved.is_err() {
         return if fill_hole(to, to_bytes) { Move::Failed } else { Move::FailedNewLost };
     }
@@ -394,9 +403,8 @@ fn map_vacant(at: *mut u8, bytes: usize, protection: libc::c_int) -> Vacant {
     match unsafe { map_as(wish, bytes, protection, libc::MAP_FIXED_NOREPLACE) } {
         Ok(got) if got == wish => Vacant::Mapped,
         Ok(elsewhere) => {
-            count::call(Call::Munmap);
             // SAFETY: the mapping was just made, elsewhere.
-            _ = unsafe { call(libc::SYS_munmap, [elsewhere, bytes]) };
+            _ = unsafe { unmap(ptr::with_exposed_provenance_mut(elsewhere), bytes) };
             Vacant::Taken
         }
         Err(libc::EEXIST) => Vacant::Taken,

@@ -21,9 +21,8 @@
 //! a `catch (...)` has.
 //!
 //! **Where libstdc++ comes from.** Cairn doesn't need it: the references are weak, so that a C program runs
-//! without. In a static program the linker has filled them. The shared object has the loader look for two of
-//! them only; the others, and those two if libstdc++ came by `dlopen` after Cairn, are looked up by `dlsym` when
-//! a new has failed, only then ([`runtime`]). libc++ has the same names and works the same way. Without either (or on a
+//! without. If it came by `dlopen` after Cairn, the references are null and are looked up by `dlsym` when a
+//! new has failed, only then. libc++ has the same names and works the same way. Without either (or on a
 //! processor without a stub) a failed plain new ends the process with a message.
 
 use crate::aligned;

@@ -48,7 +48,7 @@ pub const KINDS: &[Kind] = kinds! {
     prctl SYS_prctl EINVAL EPERM;
     getrandom SYS_getrandom EAGAIN ENOSYS EINTR;
     openat SYS_openat ENFILE EACCES;
-    statx SYS_statx ENOENT EACCES;
+    statx SYS_statx ENOENT EACCES EPERM ENOSYS;
     read SYS_read EIO EINTR;
     close SYS_close EIO;
     sysinfo SYS_sysinfo EFAULT;

@@ -5,7 +5,7 @@ use core::mem::{self, MaybeUninit};
 use core::ptr;
 
 use super::call::call;
-use super::{map_zeroed, process_number, thread_number};
+use super::{KeepErrno, map_zeroed, process_number, thread_number};
 
 /// A set of signals as the kernel has it: the lowest bit is signal 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,10 +48,11 @@ fn change_mask(how: c_int, signals: Signals) -> Signals {
     before
 }
 
-/// Gives a signal its default action; false if it can't have one.
-pub fn default_action(signal: c_int) -> bool {
+/// Gives a signal its default action, if it can have one.
+pub fn default_action(signal: c_int) {
+    let _errno = KeepErrno::new();
     // SAFETY: zeroes are an action without flags, the default one.
-    unsafe { libc::sigaction(signal, &mem::zeroed(), ptr::null_mut()) == 0 }
+    unsafe { libc::sigaction(signal, &mem::zeroed(), ptr::null_mut()) };
 }
 
 /// Sends a signal to the calling thread (`tgkill`).

@@ -3,7 +3,7 @@
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 
-use super::call::call;
+use super::call::{call, futex};
 
 /// How many threads the process has (`statx` of `/proc/self/task`, which has a link for each and two more); None where that
 /// can't be seen.
@@ -42,17 +42,14 @@ pub fn sleep_while(word: &AtomicU32, value: u32, milliseconds: usize) {
         tv_nsec: (milliseconds % 1000 * 1_000_000) as _,
     };
     let limit = if milliseconds == 0 { core::ptr::null() } else { &raw const limit };
-    let operation = (libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG) as usize;
-    let word = word.as_ptr().expose_provenance();
-    // SAFETY: the kernel reads the word and the time, which both outlive the call.
-    _ = unsafe { call(libc::SYS_futex, [word, operation, value as usize, limit.expose_provenance()]) };
+    // SAFETY: the time outlives the call.
+    unsafe { futex(word, libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG, value, limit) };
 }
 
 /// Wakes the thread that sleeps on a word (`futex`). A signal handler may call it.
 pub fn wake(word: &AtomicU32) {
-    let operation = (libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG) as usize;
-    // SAFETY: the kernel looks at the word's address only.
-    _ = unsafe { call(libc::SYS_futex, [word.as_ptr().expose_provenance(), operation, 1]) };
+    // SAFETY: there is no limit.
+    unsafe { futex(word, libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1, core::ptr::null()) };
 }
 
 /// Lets others run, if any waits for this processor (`sched_yield`).

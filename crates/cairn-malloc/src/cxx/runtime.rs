@@ -1,9 +1,7 @@
 //! What is needed of the C++ runtime, found without needing that there is one.
 //!
-//! Each name is first taken from a weak reference (filled by the linker, if both are in one program), and else looked up when it is
-//! needed. In the shared object the linker fills most with [`cairn_later`] (build.rs): the loader would look for each name in all
-//! objects of each process, and who needs them has run out of memory. Two it does look for, those by which every plain new that fails
-//! throws: a look-up waits while another thread loads a library, as in a fork's child for ever if one just did.
+//! Each function of it is first taken from a weak reference (the dynamic loader filled it if libstdc++ was
+//! there when Cairn was loaded; the linker, if both are in one static program) and else looked up by name.
 
 use cairn_core::fault::Line;
 use cairn_core::weak;
@@ -51,44 +49,18 @@ fn look_up(name: &CStr) -> Function {
     ptr::null()
 }
 
-// What a weak reference has that the linker of the shared object filled.
-core::arch::global_asm!(
-    ".pushsection .rodata",
-    ".globl cairn_later",
-    ".hidden cairn_later",
-    "cairn_later:",
-    ".byte 0",
-    ".popsection"
-);
-unsafe extern "C" {
-    static cairn_later: u8;
-}
-
-/// The address of a name of the runtime: its weak reference, or else what [`look_up`] finds, or null.
-macro_rules! runtime {
-    ($name:literal) => {
-        find(weak!($name), {
-            const NAME: &CStr = match CStr::from_bytes_with_nul(concat!($name, "\0").as_bytes()) {
-                Ok(name) => name,
-                Err(_) => panic!("a name has no zero inside"),
-            };
-            NAME
-        })
-    };
-}
-
+/// A function of the runtime: its weak reference, or else what [`look_up`] finds, or null.
 #[cold]
 #[inline(never)]
-fn find(linked: Function, name: &CStr) -> Function {
-    // It is only compared.
-    if linked.is_null() || ptr::addr_eq(linked, &raw const cairn_later) { look_up(name) } else { linked }
+fn runtime(linked: Function, name: &CStr) -> Function {
+    if linked.is_null() { look_up(name) } else { linked }
 }
 
 /// The program's new-handler, or null.
 pub extern "C" fn handler() -> Function {
     // SAFETY: the type of `std::get_new_handler()`; null is None.
     let get: Option<unsafe extern "C" fn() -> Function> =
-        unsafe { mem::transmute(runtime!("_ZSt15get_new_handlerv")) };
+        unsafe { mem::transmute(runtime(weak!("_ZSt15get_new_handlerv"), c"_ZSt15get_new_handlerv")) };
     // SAFETY: it has no preconditions, and throws nothing.
     get.map_or(ptr::null(), |get| unsafe { get() })
 }
@@ -101,7 +73,8 @@ pub static PERSONALITY: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 pub extern "C" fn handler_nothrow() -> Function {
     let handler = handler();
     if !handler.is_null() && PERSONALITY.load(Relaxed).is_null() {
-        PERSONALITY.store(runtime!("__gxx_personality_v0").cast_mut(), Relaxed);
+        PERSONALITY
+            .store(runtime(weak!("__gxx_personality_v0"), c"__gxx_personality_v0").cast_mut(), Relaxed);
     }
     handler
 }
@@ -111,8 +84,9 @@ pub extern "C" fn swallow(exception: *mut c_void) {
     // SAFETY: the types of the functions of that name; null is None.
     let (begin, end) = unsafe {
         let begin: Option<unsafe extern "C" fn(*mut c_void) -> *mut c_void> =
-            mem::transmute(runtime!("__cxa_begin_catch"));
-        let end: Option<unsafe extern "C" fn()> = mem::transmute(runtime!("__cxa_end_catch"));
+            mem::transmute(runtime(weak!("__cxa_begin_catch"), c"__cxa_begin_catch"));
+        let end: Option<unsafe extern "C" fn()> =
+            mem::transmute(runtime(weak!("__cxa_end_catch"), c"__cxa_end_catch"));
         (begin, end)
     };
     if let (Some(begin), Some(end)) = (begin, end) {
@@ -132,15 +106,15 @@ pub extern "C" fn swallow(exception: *mut c_void) {
 /// all (else it can't catch one), what that function does is done here. If there is nothing to throw with
 /// the process ends: the standard leaves no other way.
 pub extern "C" fn thrower(arguments: &mut MaybeUninit<[Function; 3]>) -> Function {
-    let throw = runtime!("_ZSt17__throw_bad_allocv");
+    let throw = runtime(weak!("_ZSt17__throw_bad_allocv"), c"_ZSt17__throw_bad_allocv");
     if !throw.is_null() {
         return throw;
     }
-    let throw = runtime!("__cxa_throw");
-    let (kind, table) = (runtime!("_ZTISt9bad_alloc"), runtime!("_ZTVSt9bad_alloc").cast::<Function>());
+    let throw = weak!("__cxa_throw");
+    let (kind, table) = (weak!("_ZTISt9bad_alloc"), weak!("_ZTVSt9bad_alloc").cast::<Function>());
     // SAFETY: the type of the function of that name; null is None.
     let allocate: Option<unsafe extern "C" fn(usize) -> *mut Function> =
-        unsafe { mem::transmute(runtime!("__cxa_allocate_exception")) };
+        unsafe { mem::transmute(weak!("__cxa_allocate_exception")) };
     if let Some(allocate) = allocate
         && !throw.is_null()
         && !kind.is_null()
@@ -153,7 +127,7 @@ pub extern "C" fn thrower(arguments: &mut MaybeUninit<[Function; 3]>) -> Functio
             exception.write(table.add(2).cast());
             exception
         };
-        arguments.write([exception.cast_const().cast(), kind, runtime!("_ZNSt9bad_allocD1Ev")]);
+        arguments.write([exception.cast_const().cast(), kind, weak!("_ZNSt9bad_allocD1Ev")]);
         return throw;
     }
     Line::new()

@@ -8,7 +8,6 @@
  *
  * `moves_spoilt` tells how often one of these happened, `strangers_harmed` how many of those mappings were changed. */
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,52 +49,37 @@ int strangers_harmed(void) {
     return harmed;
 }
 
-/* The call itself, by whoever would make it without this library. */
-static long kernel(long number, long a, long b, long c, long d, long e, long f) {
-    static long (*made_by)(long, ...);
-    if (!made_by) made_by = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
-    return made_by(number, a, b, c, d, e, f);
-}
-
-static long mremap_fixed(long old, long old_bytes, long new_bytes, long flags, long to) {
+void *mremap(void *old, size_t old_bytes, size_t new_bytes, int flags, ...) {
     static int torn, refused;
-    if (its_turn(setting("MOVES_TORN"), &torn)) {
-        munmap((void *)to, (size_t)new_bytes);
+    va_list rest;
+    va_start(rest, flags);
+    void *to = flags & MREMAP_FIXED ? va_arg(rest, void *) : NULL;
+    va_end(rest);
+    if (to && its_turn(setting("MOVES_TORN"), &torn)) {
+        munmap(to, new_bytes);
         errno = EFAULT;
-        return -1;
+        return MAP_FAILED;
     }
-    if (its_turn(setting("MOVES_REFUSED"), &refused)) {
+    if (to && its_turn(setting("MOVES_REFUSED"), &refused)) {
         errno = ENOMEM;
-        return -1;
+        return MAP_FAILED;
     }
-    return kernel(SYS_mremap, old, old_bytes, new_bytes, flags, to, 0);
+    return (void *)syscall(SYS_mremap, old, old_bytes, new_bytes, flags, to);
 }
 
-static long mmap_vacant(long at, long bytes, long protection, long flags, long fd, long offset) {
+void *mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset) {
     static int taken;
-    if (its_turn(setting("HOLES_TAKEN"), &taken)) {
-        int *stranger = (int *)kernel(SYS_mmap, at, bytes, PROT_READ | PROT_WRITE, flags, fd, offset);
-        if (stranger == (int *)at && stranger_count < STRANGERS_MAX) {
+    if (flags & MAP_FIXED_NOREPLACE && its_turn(setting("HOLES_TAKEN"), &taken)) {
+        int *stranger = (int *)syscall(SYS_mmap, at, bytes, PROT_READ | PROT_WRITE, flags, fd, offset);
+        if (stranger == at && stranger_count < STRANGERS_MAX) {
             size_t page = (size_t)sysconf(_SC_PAGESIZE);
-            for (size_t i = 0; i < (size_t)bytes; i += page) stranger[i / sizeof(int)] = MARK;
-            mprotect(stranger, (size_t)bytes, PROT_READ); /* whoever writes there dies */
+            for (size_t i = 0; i < bytes; i += page) stranger[i / sizeof(int)] = MARK;
+            mprotect(stranger, bytes, PROT_READ); /* whoever writes there dies */
             strangers[stranger_count].at = stranger;
-            strangers[stranger_count++].bytes = (size_t)bytes;
+            strangers[stranger_count++].bytes = bytes;
         }
         errno = EEXIST;
-        return -1;
+        return MAP_FAILED;
     }
-    return kernel(SYS_mmap, at, bytes, protection, flags, fd, offset);
-}
-
-/* The one function by which the library under test calls the kernel. It gives all six arguments, whatever the call takes. */
-long syscall(long number, ...) {
-    va_list rest;
-    va_start(rest, number);
-    long a[6];
-    for (int i = 0; i < 6; i++) a[i] = va_arg(rest, long);
-    va_end(rest);
-    if (number == SYS_mremap && a[3] & MREMAP_FIXED) return mremap_fixed(a[0], a[1], a[2], a[3], a[4]);
-    if (number == SYS_mmap && a[3] & MAP_FIXED_NOREPLACE) return mmap_vacant(a[0], a[1], a[2], a[3], a[4], a[5]);
-    return kernel(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    return (void *)syscall(SYS_mmap, at, bytes, protection, flags, fd, offset);
 }

@@ -79,6 +79,7 @@ fn exports_are_the_promised_names() {
 const NEEDED: &[(&str, &[&str])] = &[
     ("the compiler calls them", &["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen"]),
     ("the kernel, by the numbers of its calls (cairn-core, os/call.rs)", &["syscall", "__errno_location"]),
+    ("others in the process may have to hear of these calls", &["mmap", "munmap", "mremap", "madvise"]),
     ("answered without the kernel", &["clock_gettime", "sched_getcpu", "getauxval"]),
     (
         "each thread's end, and forks",
@@ -100,8 +101,22 @@ const NEEDED: &[(&str, &[&str])] = &[
         &["_dl_find_object", "dl_iterate_phdr", "dladdr"],
     ),
     ("malloc_info writes to a FILE", &["fwrite"]),
-    ("plain new throws when there is no memory", &["_ZSt15get_new_handlerv", "_ZSt17__throw_bad_allocv"]),
-    ("whatever else is rarely needed of C++ (cairn-malloc, cxx/runtime.rs)", &["dlsym"]),
+    (
+        "a new that fails throws; that they are asked for here has a program with libstdc++ inside export them",
+        &[
+            "_ZSt15get_new_handlerv",
+            "_ZSt17__throw_bad_allocv",
+            "__gxx_personality_v0",
+            "__cxa_begin_catch",
+            "__cxa_end_catch",
+            "__cxa_throw",
+            "__cxa_allocate_exception",
+            "_ZTISt9bad_alloc",
+            "_ZTVSt9bad_alloc",
+            "_ZNSt9bad_allocD1Ev",
+        ],
+    ),
+    ("a libstdc++ that came later (cairn-malloc, cxx/runtime.rs)", &["dlsym"]),
 ];
 
 #[test]
