@@ -103,7 +103,8 @@ unsafe impl Sync for FirstCell {}
 static FIRST: FirstCell =
     FirstCell(core::cell::UnsafeCell::new(First { base: 0, granules: 0, class_map: ptr::null(), secret: 0 }));
 
-/// The first region, as those need it who go through many blocks.
+/// The first region, as those need it who go through many blocks: its base and its class map never change, so these are plain words, which the
+/// compiler keeps in registers. A [`Region`]'s are atomic, and each use reads them again.
 #[inline(always)]
 pub fn first() -> &'static First {
     // SAFETY: see FirstCell.

@@ -278,8 +278,8 @@ impl Slab {
         Some((slab, slab.start().addr()))
     }
 
-    /// Puts blocks of `class`, which is the slab's, back: the first one, which lies in the slab, whose first byte is at `start`, and those after it up to
-    /// the first that does not, or that can't be put back. Returns how many, and the fault of the one that can't.
+    /// Puts blocks of `class`, which is the slab's, back: the first one, which lies in the slab, and those after it up to the first that
+    /// does not, or that can't be put back. `start` is the slab's first byte. Returns how many, and the fault of the one that can't.
     #[inline]
     pub fn put_run(self, start: usize, blocks: &[*mut u8], class: usize) -> (usize, Option<Fault>) {
         let (shape, body) = (&SHAPES[class], self.body());

@@ -26,8 +26,8 @@ pub fn in_register<T>(address: *const T) -> *const T {
     address
 }
 
-/// Copies `count` words, the lowest first, so the ranges may overlap if `to` lies below `from`. For a few words, as a rule: then it takes less time than
-/// a call of the C library's `memmove`, which compilers make of any loop that copies.
+/// Copies `count` words, the lowest first, so the ranges may overlap if `to` lies below `from`. For a few words, as a rule: then it
+/// takes less time than a call of the C library's `memmove`, which compilers make of any loop that copies.
 ///
 /// # Safety
 /// `count` words at `from` can be read and at `to` be written, and both are aligned.

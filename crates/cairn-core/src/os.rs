@@ -43,9 +43,7 @@ impl KeepErrno {
             KeepErrno { place, value: *place }
         }
     }
-}
 
-impl KeepErrno {
     /// What errno is now.
     fn now(&self) -> libc::c_int {
         // SAFETY: as in `new`, in the same thread.

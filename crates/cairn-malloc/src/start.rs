@@ -3,8 +3,8 @@
 //! Runs as a constructor, long after the first malloc (the dynamic loader's own). So settings begin with
 //! their defaults and change here, while there is one thread. Without a `CAIRN_` variable this costs one
 //! comparison for each variable; no memory is allocated, nothing is looked up, nothing is asked of the
-//! kernel, and no page is touched that the loader did not touch: a process that allocates nothing starts as
-//! quickly as on an empty library (build.rs, and `start_up` in cairn-tests).
+//! kernel, and no page is touched that the loader did not touch: a process that allocates nothing starts nearly
+//! as quickly as on an empty library (build.rs, and `start_up` in cairn-tests).
 //!
 //! | variable | |
 //! |---|---|

@@ -42,7 +42,8 @@ pub fn install() {
     }
     os::give_signal_stack(64 * 1024);
     for (index, &signal) in SIGNALS.iter().enumerate() {
-        // SAFETY: zeroes are an empty action, which holds back no signals; the handler fits SA_SIGINFO; `BEFORE` is written by this thread only.
+        // SAFETY: zeroes are an empty action, which holds back no signals; the handler fits SA_SIGINFO; `BEFORE` is written by this
+        // thread only.
         unsafe {
             let mut action: libc::sigaction = mem::zeroed();
             action.sa_sigaction = handler as *const () as usize;
