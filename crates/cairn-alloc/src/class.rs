@@ -195,26 +195,31 @@ impl Shape {
     }
 }
 
-/// What the class map holds for a granule: 0 if it is no slab's; else in the lower half how many bytes behind the first bin that of the
-/// class is, and in the upper half the same for the granule's row of [`ENTRIES`].
-///
-/// The bin is told here, and not by the row, so that free comes to it without waiting for a further load: from a block's address to
-/// the next one that malloc hands out each load waits for the one before.
+/// What the class map holds for a granule: 0 if it is no slab's; else how many bytes behind the first of [`ENTRIES`] the granule's own is:
+/// ```text
+///   bit 13      free blocks may have lost their marks, see [`UNMARKED`]
+///   bits 11-12  the granule's index in its slab
+///   bits 4-10   the class
+/// ```
+/// The class is where it is so that it tells, without a shift, how many bytes behind the first bin that of the class is: from a block's address
+/// to the next one that malloc hands out each step waits for the one before.
 pub type Code = u32;
 
 /// Set in a [`Code`] if free blocks of the granule may have lost their marks (mark.rs), because their pages went back: then the fast
 /// path of free leaves the address to the slow one, which asks the slab.
-pub const UNMARKED: Code = (1 << 7) * size_of::<Entry>() as Code * ROW;
-/// A byte of distance of rows, in a [`Code`].
-const ROW: Code = 1 << u16::BITS;
+pub const UNMARKED: Code = INDEX * GRANULES_MAX as Code;
+/// An index of 1, in a [`Code`].
+const INDEX: Code = (CLASS_COUNT.next_power_of_two() * BIN_BYTES) as Code;
+/// A slab has at most so many granules.
+const GRANULES_MAX: usize = 4;
 
 /// What free wants to know of a granule besides its class, by its [`Code`].
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Entry {
-    /// `ceil(2^64 / size)`, or 0 where the fast path of the C door has no business.
+    /// `ceil(2^64 / size)`.
     multiplier: u64,
-    /// Bytes of the slab before the granule.
+    /// The bytes of the slab before the granule, times that.
     before: u64,
 }
 
@@ -225,75 +230,66 @@ pub const SOME_AT_16: usize = class_at_16(16);
 pub const BIN_BYTES: usize = 16;
 
 impl Entry {
-    /// Whether a block begins at `offset`, counted from the granule's first byte. An offset is a multiple of the
-    /// size iff the low half of its product with the multiplier is below the multiplier (Lemire, Kaser, Kurz, "Faster
-    /// remainder by direct computation", 2019).
+    /// Where the fast path of the C door has no business.
+    const NOTHING: Entry = Entry { multiplier: 0, before: u64::MAX };
+
+    const fn of(class: usize, index: usize) -> Entry {
+        let multiplier = u64::MAX / block_size(class) as u64 + 1;
+        Entry { multiplier, before: ((index * GRANULE) as u64).wrapping_mul(multiplier) }
+    }
+
+    /// Whether a block begins at `offset`, counted from the granule's first byte. The product of an offset in the slab and the multiplier, of which
+    /// the lower half is taken, is small iff the offset is a multiple of the size (Lemire, Kaser, Kurz, "Faster remainder by direct
+    /// computation", 2019): for each block before it it grows by less than the size, so it stays below 2^28, and for each byte behind a
+    /// multiple by the multiplier, which is 2^49 at least.
     #[inline(always)]
     pub fn is_begin(&self, offset: u16) -> bool {
         if cfg!(cairn_unchecked) {
             return true;
         }
-        (u64::from(offset) + self.before).wrapping_mul(self.multiplier) < self.multiplier
+        u64::from(offset).wrapping_mul(self.multiplier).wrapping_add(self.before) >> 32 == 0
     }
+}
 
-    /// The same, and that it is one of the blocks of `class`, whose granule it is: behind the last one a rest may look like one more.
-    #[inline]
-    pub fn is_block(&self, offset: u16, class: usize) -> bool {
-        let shape = &SHAPES[class];
-        let extent = u64::from(shape.blocks) * u64::from(shape.size);
-        u64::from(offset) + self.before < extent && self.is_begin(offset)
-    }
+/// Whether a block begins at `offset` in a granule of this code: as [`Entry::is_begin`] says, and it is one of the slab's blocks. (Behind the
+/// last one a rest may look like one more.)
+#[inline]
+pub fn is_block(entry: &Entry, code: Code, offset: u16) -> bool {
+    let shape = &SHAPES[of_code(code)];
+    let extent = shape.blocks * shape.size;
+    (index(code) * GRANULE) as u32 + u32::from(offset) < extent && entry.is_begin(offset)
 }
 
 /// The code of granule `index` of a slab of `class`.
 pub fn code(class: usize, index: usize) -> Code {
-    let row = if index == 0 { class } else { usize::from(FURTHER[class]) + index - 1 };
-    (row * size_of::<Entry>()) as Code * ROW + (class * BIN_BYTES) as Code
+    debug_assert!(index < GRANULES_MAX);
+    (class * BIN_BYTES) as Code + index as Code * INDEX
 }
 
-/// By class, the row of its slabs' second granule; those of the others follow. 0 if there is none. The first one's is the class.
-static FURTHER: [u8; CLASS_COUNT] = {
-    let mut table = [0; CLASS_COUNT];
-    let mut next = CLASS_COUNT;
-    let mut class = 1;
-    while class < CLASS_COUNT {
-        let further = Shape::of(class).granules as usize - 1;
-        if further > 0 {
-            table[class] = next as u8;
-        }
-        next += further;
-        class += 1;
-    }
-    assert!(next <= row(UNMARKED), "all rows fit below the flag");
-    table
-};
-
-/// The table of all rows; it stands beside the empty bins, see thread.rs.
-pub type Entries = [Entry; 256];
+/// The table by code. Code 0 and those with the flag have an entry in which nothing begins. It stands beside the empty bins, see thread.rs.
+pub type Entries = [Entry; 2 * UNMARKED as usize / size_of::<Entry>()];
 
 /// See [`Entries`].
 pub const ENTRIES: Entries = {
-    // Multiplier 0, so for the flag too: nothing begins there.
-    let mut table = [Entry { multiplier: 0, before: 0 }; 256];
-    let mut next = CLASS_COUNT;
+    let mut table = [Entry::NOTHING; 2 * UNMARKED as usize / size_of::<Entry>()];
     let mut class = 1;
     while class < CLASS_COUNT {
-        let size = block_size(class) as u64;
-        let granules = Shape::of(class).granules as usize;
         let mut index = 0;
-        while index < granules {
-            let row = if index == 0 { class } else { next + index - 1 };
-            // The mark of the least blocks is elsewhere (mark.rs).
-            if size > 8 {
-                table[row] = Entry { multiplier: u64::MAX / size + 1, before: (index * GRANULE) as u64 };
-            }
+        // The mark of the least blocks is elsewhere (mark.rs).
+        while index < Shape::of(class).granules as usize && block_size(class) > 8 {
+            table[(class * BIN_BYTES + index * INDEX as usize) / size_of::<Entry>()] =
+                Entry::of(class, index);
             index += 1;
         }
-        next += granules - 1;
         class += 1;
     }
     table
 };
+
+/// Which of its slab's granules a code tells of.
+const fn index(code: Code) -> usize {
+    (code / INDEX) as usize % GRANULES_MAX
+}
 
 /// The class of a code; 0 for code 0.
 #[inline(always)]
@@ -304,18 +300,7 @@ pub const fn of_code(code: Code) -> usize {
 /// How many bytes behind the first bin that of a code's class is.
 #[inline(always)]
 pub const fn bin_offset(code: Code) -> usize {
-    (code % ROW) as usize
-}
-
-/// How many bytes behind the first of [`ENTRIES`] that of a code is.
-#[inline(always)]
-pub const fn row_offset(code: Code) -> usize {
-    (code / ROW) as usize
-}
-
-/// The row of a code in [`ENTRIES`].
-pub const fn row(code: Code) -> usize {
-    row_offset(code) / size_of::<Entry>()
+    (code % INDEX) as usize
 }
 
 /// The shape of each class.
@@ -331,6 +316,8 @@ pub static SHAPES: [Shape; CLASS_COUNT] = {
 
 const _: () = {
     assert!(2 * CLASS_COUNT <= 256, "twice a class fits a byte");
+    assert!(size_of::<Entry>() == BIN_BYTES, "a class leads to its entry as it does to its bin");
+    assert!(INDEX as usize * 2 * GRANULES_MAX <= 1 << Code::BITS, "codes and their flag have room");
     assert!(block_size(CLASS_COUNT - 1) == SMALL_MAX);
     let mut class = 1;
     while class < CLASS_COUNT {
@@ -348,7 +335,7 @@ const _: () = {
         assert!(shape.bin_max >= 2, "a bin has room for two blocks");
         // Offsets are below 2^18 and the reciprocal's error is below `size`, so that
         // offset * error < 2^18 * 2^15 < 2^40: the multiplication is exact (checked for each block in a test).
-        assert!(shape.granules <= 4);
+        assert!(shape.granules as usize <= GRANULES_MAX);
         class += 1;
     }
     // For each alignment and size: the class of the rounded size is a multiple of the alignment.
@@ -393,6 +380,10 @@ mod tests {
         assert_eq!(of_layout(SMALL_MAX + 1, 1), 0);
     }
 
+    fn entry(code: Code) -> Entry {
+        ENTRIES[code as usize / size_of::<Entry>()]
+    }
+
     #[test]
     fn the_entries_know_where_blocks_begin() {
         for (class, shape) in SHAPES.iter().enumerate().skip(1) {
@@ -400,15 +391,20 @@ mod tests {
                 let code = code(class, offset / GRANULE);
                 assert_eq!(of_code(code), class);
                 assert_eq!(of_code(code | UNMARKED), class);
+                let (entry, in_granule) = (entry(code), (offset % GRANULE) as u16);
+                assert_eq!(index(code), offset / GRANULE);
+                let begins = class > 1 && offset.is_multiple_of(shape.size as usize);
+                assert_eq!(entry.is_begin(in_granule), begins, "class {class}, offset {offset}");
+                let is_block = begins && offset / (shape.size as usize) < shape.blocks as usize;
                 assert_eq!(
-                    ENTRIES[row(code)].is_begin((offset % GRANULE) as u16),
-                    class > 1 && offset.is_multiple_of(shape.size as usize),
+                    super::is_block(&entry, code, in_granule),
+                    is_block,
                     "class {class}, offset {offset}"
                 );
-                assert!(!ENTRIES[row(code | UNMARKED)].is_begin((offset % GRANULE) as u16));
+                assert!(!self::entry(code | UNMARKED).is_begin(in_granule));
             }
         }
-        assert!(!ENTRIES[0].is_begin(0));
+        assert!(!entry(0).is_begin(0));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub fn allocate_fast(size: usize) -> *mut u8 {
     if size > SMALL_MAX {
         return core::ptr::null_mut();
     }
-    handed_out(thread::bin_for(size).pop(), SOME_AT_16)
+    handed_out(thread::fixed().bin_for(size).pop(), SOME_AT_16)
 }
 
 /// A small block of `class`, or null, without the mark of a free one.
@@ -143,7 +143,8 @@ pub(crate) fn allocate_request(class: usize, request: Request) -> *mut u8 {
 #[inline(always)]
 pub unsafe fn free_fast(block: *mut u8) -> bool {
     let Some((code, offset)) = region::code_in_first(block.addr()) else { return false };
-    thread::entry(code).is_begin(offset) && push(thread::bin_of(code), block, SOME_AT_16)
+    let fixed = thread::fixed();
+    fixed.entry(code).is_begin(offset) && push(fixed.bin_of(code), block, SOME_AT_16)
 }
 
 /// [`free_fast`] by one who says how large the block is: false, and nothing done, also if that can't be.
@@ -153,8 +154,9 @@ pub unsafe fn free_fast(block: *mut u8) -> bool {
 #[inline(always)]
 pub unsafe fn free_sized_fast(block: *mut u8, size: usize) -> bool {
     let Some((code, offset)) = region::code_in_first(block.addr()) else { return false };
-    let fits = size <= SMALL_MAX && class::bin_offset(code) == thread::bin_offset_for(size);
-    fits && thread::entry(code).is_begin(offset) && push(thread::bin_of(code), block, SOME_AT_16)
+    let fixed = thread::fixed();
+    let fits = size <= SMALL_MAX && class::bin_offset(code) == fixed.bin_offset_for(size);
+    fits && fixed.entry(code).is_begin(offset) && push(fixed.bin_of(code), block, SOME_AT_16)
 }
 
 /// Puts a small block of `class` into a bin; false, and nothing done, if it is full or the block is free already.

@@ -27,7 +27,7 @@ use crate::{center, large, mark, thread};
 pub fn class_of_live(block: *mut u8, call: Call) -> usize {
     // Nearly all blocks that come to a slow path are in order, and a few instructions more than the fast path's say so.
     if let Some((code, offset)) = region::code_in_first(block.addr())
-        && thread::entry(code).is_block(offset, class::of_code(code))
+        && class::is_block(thread::fixed().entry(code), code, offset)
     {
         let class = class::of_code(code);
         // SAFETY: a block of a slab begins here.

@@ -87,7 +87,8 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 /// What `free` needs of the first region, on one cache line. Written once, before the first block is handed out.
 #[repr(C, align(64))]
 pub struct First {
-    base: usize,
+    /// What granule 0 is if they are counted from address 0: where the region begins, [`Self::base`].
+    begin: usize,
     granules: usize,
     class_map: *const AtomicU32,
     secret: usize,
@@ -100,8 +101,12 @@ struct FirstCell(core::cell::UnsafeCell<First>);
 // allocates.
 unsafe impl Sync for FirstCell {}
 
-static FIRST: FirstCell =
-    FirstCell(core::cell::UnsafeCell::new(First { base: 0, granules: 0, class_map: ptr::null(), secret: 0 }));
+static FIRST: FirstCell = FirstCell(core::cell::UnsafeCell::new(First {
+    begin: 0,
+    granules: 0,
+    class_map: ptr::null(),
+    secret: 0,
+}));
 
 /// The first region, as those need it who go through many blocks: its base and its class map never change, so these are plain words, which the
 /// compiler keeps in registers. A [`Region`]'s are atomic, and each use reads them again.
@@ -112,10 +117,10 @@ pub fn first() -> &'static First {
 }
 
 impl First {
-    /// Where `address` lies, in bytes from granule 0; more than the region has if it is elsewhere.
+    /// The address of granule 0, a multiple of [`GRANULE`].
     #[inline(always)]
-    pub fn offset(&self, address: usize) -> usize {
-        address.wrapping_sub(self.base)
+    pub fn base(&self) -> usize {
+        self.begin << GRANULE_LOG2
     }
 
     /// The granule that holds `address` and its code; None if it is not in this region.
@@ -123,7 +128,7 @@ impl First {
     /// A wrong address gets some answer and is never followed.
     #[inline(always)]
     pub fn code(&self, address: usize) -> Option<(Code, usize)> {
-        let granule = self.offset(address) >> GRANULE_LOG2;
+        let granule = (address >> GRANULE_LOG2).wrapping_sub(self.begin);
         if granule >= self.granules {
             return None;
         }
@@ -135,13 +140,13 @@ impl First {
     /// The descriptor of a committed granule.
     #[inline(always)]
     pub fn descriptor(&self, granule: usize) -> *mut Descriptor {
-        ptr::with_exposed_provenance_mut(self.base - (granule + 1) * size_of::<Descriptor>())
+        ptr::with_exposed_provenance_mut(self.base() - (granule + 1) * size_of::<Descriptor>())
     }
 
     /// The address of a granule's first byte.
     #[inline(always)]
     pub fn address_of(&self, granule: usize) -> usize {
-        self.base + granule * GRANULE
+        self.base() + granule * GRANULE
     }
 
     /// The region itself.
@@ -154,8 +159,8 @@ impl First {
 /// The code of the granule that holds `address`, and where in the granule it lies; None if it is not in the first region.
 #[inline(always)]
 pub fn code_in_first(address: usize) -> Option<(Code, u16)> {
-    let first = first();
-    first.code(address).map(|(code, _)| (code, first.offset(address) as u16))
+    // Granules begin at multiples of their size.
+    first().code(address).map(|(code, _)| (code, address as u16))
 }
 
 /// The secret of this process, which the marks of free blocks are made with (mark.rs).
@@ -384,8 +389,12 @@ pub fn add(least: usize) -> Option<&'static Region> {
         let class_map = region.space.class_map();
         // SAFETY: the only write, see FirstCell.
         unsafe {
-            *FIRST.0.get() =
-                First { base: region.base(), granules: region.granules(), class_map, secret: mark::secret() }
+            *FIRST.0.get() = First {
+                begin: region.base() >> GRANULE_LOG2,
+                granules: region.granules(),
+                class_map,
+                secret: mark::secret(),
+            }
         };
     }
     // Relaxed: see `regions`.

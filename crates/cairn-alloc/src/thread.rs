@@ -138,41 +138,54 @@ enum Miss {
     Full,
 }
 
-/// The calling thread's bins.
+/// [`NOBODY`], its address in a register once and for all: the compiler would rather compute it again for each use.
 #[inline(always)]
-pub fn bins() -> &'static Bins {
-    // SAFETY: the slot holds the distance from NOBODY to the bins of a heap, or 0. Heaps are never given back.
-    unsafe { &*ptr::with_exposed_provenance(slot::bins_from((&raw const NOBODY).addr())) }
-}
-
-/// The bin for a size of at most `SMALL_MAX`.
-#[inline(always)]
-pub fn bin_for(size: usize) -> &'static Bin {
-    // SAFETY: the index is in the table for such a size, and the table holds classes times two.
-    let bin = unsafe { bin_at_words(usize::from(*NOBODY.classes.get_unchecked(class::index_at_16(size)))) };
+pub fn fixed() -> &'static Fixed {
     // SAFETY: the same reference.
-    unsafe { &*hint::in_register(bin) }
+    unsafe { &*hint::in_register(&raw const NOBODY) }
 }
 
-/// What is known of a granule with this code.
-#[inline(always)]
-pub fn entry(code: Code) -> Entry {
-    // SAFETY: the class map holds codes, which tell of rows of the table.
-    unsafe { *NOBODY.entries.as_ptr().byte_add(class::row_offset(code)) }
-}
+impl Fixed {
+    /// The calling thread's bins.
+    #[inline(always)]
+    fn bins(&self) -> &'static Bins {
+        // SAFETY: the slot holds the distance from NOBODY to the bins of a heap, or 0. Heaps are never given back.
+        unsafe { &*ptr::with_exposed_provenance(slot::bins_from(ptr::from_ref(self).addr())) }
+    }
 
-/// The bin for the blocks of a granule.
-#[inline(always)]
-pub fn bin_of(code: Code) -> &'static Bin {
-    // SAFETY: the class map holds codes, which tell of bins; the reference is the same one.
-    unsafe { &*hint::in_register(ptr::from_ref(bins()).byte_add(class::bin_offset(code)).cast::<Bin>()) }
-}
+    /// The bin for a size of at most `SMALL_MAX`.
+    #[inline(always)]
+    pub fn bin_for(&self, size: usize) -> &'static Bin {
+        // First, so that the register of the tables can become that of the bins.
+        // SAFETY: the index is in the table for such a size.
+        let words = usize::from(unsafe { *self.classes.get_unchecked(class::index_at_16(size)) });
+        // SAFETY: the table holds classes times two.
+        let bin = unsafe { bin_at_words(self.bins(), words) };
+        // SAFETY: the same reference.
+        unsafe { &*hint::in_register(bin) }
+    }
 
-/// How many bytes behind the first bin that for a size of at most `SMALL_MAX` is.
-#[inline(always)]
-pub fn bin_offset_for(size: usize) -> usize {
-    // SAFETY: the index is in the table for such a size.
-    usize::from(unsafe { *NOBODY.classes.get_unchecked(class::index_at_16(size)) }) * (class::BIN_BYTES / 2)
+    /// What is known of a granule with this code.
+    #[inline(always)]
+    pub fn entry(&self, code: Code) -> &Entry {
+        // SAFETY: the class map holds codes, which tell of entries of the table.
+        unsafe { &*self.entries.as_ptr().byte_add(code as usize) }
+    }
+
+    /// The bin for the blocks of a granule.
+    #[inline(always)]
+    pub fn bin_of(&self, code: Code) -> &'static Bin {
+        let bin = ptr::from_ref(self.bins()).wrapping_byte_add(class::bin_offset(code)).cast::<Bin>();
+        // SAFETY: the class map holds codes, which tell of bins; the reference is the same one.
+        unsafe { &*hint::in_register(bin) }
+    }
+
+    /// How many bytes behind the first bin that for a size of at most `SMALL_MAX` is.
+    #[inline(always)]
+    pub fn bin_offset_for(&self, size: usize) -> usize {
+        // SAFETY: the index is in the table for such a size.
+        usize::from(unsafe { *self.classes.get_unchecked(class::index_at_16(size)) }) * (class::BIN_BYTES / 2)
+    }
 }
 
 /// The bin of a class, which the compiler may know.
@@ -180,7 +193,7 @@ pub fn bin_offset_for(size: usize) -> usize {
 pub fn bin(class: usize) -> &'static Bin {
     debug_assert!(class < CLASS_COUNT);
     // SAFETY: classes come from the class tables and the class map, which hold nothing else.
-    unsafe { bin_at_words(2 * class) }
+    unsafe { bin_at_words(NOBODY.bins(), 2 * class) }
 }
 
 /// The bin that begins so many words behind the first one. (Spelled in words because processors scale an index by 8.)
@@ -188,10 +201,10 @@ pub fn bin(class: usize) -> &'static Bin {
 /// # Safety
 /// `words` is twice a class.
 #[inline(always)]
-unsafe fn bin_at_words(words: usize) -> &'static Bin {
+unsafe fn bin_at_words(bins: &'static Bins, words: usize) -> &'static Bin {
     const { assert!(size_of::<Bin>() == class::BIN_BYTES && class::BIN_BYTES == 2 * size_of::<u64>()) };
     // SAFETY: the caller's contract.
-    unsafe { &*ptr::from_ref(bins()).cast::<u64>().add(words).cast::<Bin>() }
+    unsafe { &*ptr::from_ref(bins).cast::<u64>().add(words).cast::<Bin>() }
 }
 
 /// The calling thread's heap; made now if the thread has not allocated before. None if it can't have one.

@@ -42,7 +42,7 @@ pub fn check(audit: &mut Audit) -> Found {
     // SAFETY: written once, before the count of regions was.
     let first = unsafe { &*FIRST.0.get() };
     must(
-        first.base == region.base()
+        first.base() == region.base()
             && first.granules == region.granules()
             && first.class_map == region.space.class_map().cast_const(),
         || Violation::new(SUBJECT, "is not where free looks for the first one").at(region.base()),
