@@ -155,22 +155,26 @@ impl Slab {
     pub fn take(self, out: &mut [*mut u8]) -> usize {
         let (shape, start, body) = (self.shape(), self.start(), self.body());
         let size = shape.size as usize;
+        let (bitmap, wanted) = (body.bitmap, out.len().min(body.free as usize));
         let mut count = 0;
         let mut word = body.first_word as usize;
-        while count < out.len() && body.free > 0 {
-            // SAFETY: as long as `free` is above 0 there is a set bit at or after `first_word`.
-            let bits = unsafe { &mut *body.bitmap.add(word) };
-            while *bits != 0 && count < out.len() {
+        while count < wanted {
+            // The word's bits stand in a register meanwhile: through memory each block would wait for the one before.
+            // SAFETY: as long as blocks are free there is a set bit at or after `first_word`.
+            let mut bits = unsafe { *bitmap.add(word) };
+            while bits != 0 && count < wanted {
                 let block = word * 64 + bits.trailing_zeros() as usize;
-                *bits &= *bits - 1;
-                body.free -= 1;
+                bits &= bits - 1;
                 out[count] = start.wrapping_add(block * size);
                 count += 1;
             }
-            if *bits == 0 && body.free > 0 {
+            // SAFETY: the same word.
+            unsafe { *bitmap.add(word) = bits };
+            if bits == 0 && count < body.free as usize {
                 word += 1;
             }
         }
+        body.free -= count as u32;
         body.first_word = word as u32;
         body.holes = Holes::Stirred;
         self.mark_again(&out[..count]);
@@ -285,37 +289,52 @@ impl Slab {
         let (shape, body) = (&SHAPES[class], self.body());
         let (bitmap, carved) = (body.bitmap, body.carved as usize);
         let extent = shape.blocks as usize * shape.size as usize;
+        let size = shape.size as usize;
         let mut first_word = body.first_word as usize;
         let mut count = 0;
         let mut fault = None;
+        // The bits of one word stand in a register meanwhile: through memory each block would wait for the one before.
+        let mut word = usize::MAX;
+        let mut bits = 0;
+        // The block that follows the one before, and where it begins: mostly it is the next.
+        let (mut block, mut expected) = (0, usize::MAX);
         for &address in blocks {
             let offset = address.addr().wrapping_sub(start);
-            if offset >= extent {
-                if count == 0 {
-                    // In the slab's span, but behind its last block.
-                    fault = Some(Fault::NeverAllocated);
+            if offset != expected || block >= carved {
+                if offset >= extent && count > 0 {
+                    // The next one's of the runs.
+                    break;
                 }
-                break;
+                block = match carved_at(offset, shape, carved) {
+                    Ok(block) => block,
+                    Err(found) => {
+                        fault = Some(found);
+                        break;
+                    }
+                };
             }
-            let block = shape.index_of(offset);
-            if block * shape.size as usize != offset {
-                fault = Some(Fault::Interior);
-                break;
+            if block / 64 != word {
+                if word != usize::MAX {
+                    // SAFETY: the word was read below.
+                    unsafe { *bitmap.add(word) = bits };
+                }
+                word = block / 64;
+                first_word = first_word.min(word);
+                // SAFETY: the word counts because the block was carved.
+                bits = unsafe { *bitmap.add(word) };
             }
-            if block >= carved {
-                fault = Some(Fault::NeverAllocated);
-                break;
-            }
-            // SAFETY: the word counts because the block was carved.
-            let word = unsafe { &mut *bitmap.add(block / 64) };
             let bit = 1 << (block % 64);
-            if *word & bit != 0 {
+            if bits & bit != 0 {
                 fault = Some(Fault::DoubleFree);
                 break;
             }
-            *word |= bit;
-            first_word = first_word.min(block / 64);
+            bits |= bit;
             count += 1;
+            (block, expected) = (block + 1, offset + size);
+        }
+        if word != usize::MAX {
+            // SAFETY: the word was read above.
+            unsafe { *bitmap.add(word) = bits };
         }
         // In case of a fault too: a handler of the signal may go on to use the heap.
         body.free += count as u32;
@@ -329,20 +348,14 @@ impl Slab {
     /// What would keep a block of `class`, which is the slab's, from being put back. Under the class's lock.
     pub fn fault_of(self, address: usize, class: usize) -> Option<Fault> {
         let (shape, body) = (&SHAPES[class], self.body());
-        let offset = address.wrapping_sub(self.start().addr());
-        if offset >= shape.blocks as usize * shape.size as usize {
-            return Some(Fault::NeverAllocated);
+        match carved_at(self.offset_of(address), shape, body.carved as usize) {
+            Ok(block) => {
+                // SAFETY: the word counts because the block was carved.
+                let word = unsafe { *body.bitmap.add(block / 64) };
+                (word >> (block % 64) & 1 == 1).then_some(Fault::DoubleFree)
+            }
+            Err(fault) => Some(fault),
         }
-        let block = shape.index_of(offset);
-        if block * shape.size as usize != offset {
-            return Some(Fault::Interior);
-        }
-        if block >= body.carved as usize {
-            return Some(Fault::NeverAllocated);
-        }
-        // SAFETY: the word counts because the block was carved.
-        let word = unsafe { *body.bitmap.add(block / 64) };
-        (word >> (block % 64) & 1 == 1).then_some(Fault::DoubleFree)
     }
 
     /// Gives an empty slab back to the page heap.
@@ -431,6 +444,23 @@ impl Slab {
         let word = unsafe { *self.body().bitmap.add(block / 64) };
         (word >> (block % 64) & 1 != 0).then_some(Fault::DoubleFree)
     }
+}
+
+/// The index of the block that begins `offset` bytes behind the first one, in a slab of which so many were carved.
+#[inline]
+fn carved_at(offset: usize, shape: &Shape, carved: usize) -> Result<usize, Fault> {
+    // Before the index is asked for, which is right only inside the slab's span.
+    if offset >= shape.blocks as usize * shape.size as usize {
+        return Err(Fault::NeverAllocated);
+    }
+    let block = shape.index_of(offset);
+    if block * shape.size as usize != offset {
+        return Err(Fault::Interior);
+    }
+    if block >= carved {
+        return Err(Fault::NeverAllocated);
+    }
+    Ok(block)
 }
 
 /// Bytes of a bitmap in the records; 0 if it fits the descriptor.
