@@ -219,12 +219,13 @@ impl Bin {
         (&self.top, &cold.base)
     }
 
-    /// Takes the oldest blocks out, as many as `out` holds or there are; returns how many. The others move down, so this is for bins of
-    /// some hundred blocks.
-    pub fn drain_oldest(&self, cold: &Cold, out: &mut [*mut u8]) -> usize {
+    /// Takes the oldest blocks out, as many as `out` holds or there are, or up to a quarter fewer: where neighbours, blocks of `size` bytes one
+    /// after the other, would be parted; returns how many. The others move down, so this is for bins of some hundred blocks.
+    pub fn drain_oldest(&self, cold: &Cold, out: &mut [*mut u8], size: usize) -> usize {
         let len = self.len(cold);
-        let count = out.len().min(len);
         let base = cold.base.load(Relaxed);
+        // SAFETY: the `len` slots from the base hold blocks of ours.
+        let count = end_of_run(unsafe { core::slice::from_raw_parts(base, len) }, out.len(), size);
         // Empty meanwhile: a fork's child must not find a block twice.
         self.top.store(base, Relaxed);
         compiler_fence(ord!("bin-oldest-shut", SeqCst));
@@ -271,6 +272,18 @@ impl Cold {
     }
 }
 
+/// How many of the `blocks`, `most` of them or up to a quarter fewer, end where no neighbour follows; if there is no such place, `most`.
+///
+/// Blocks go from thread to thread in batches, and come back so. Each cut through a run of neighbours would be there for good, and be added to at
+/// the next turn, until the order is lost in which processors read ahead.
+fn end_of_run(blocks: &[Slot], most: usize, size: usize) -> usize {
+    if blocks.len() <= most {
+        return blocks.len();
+    }
+    let ends = |&count: &usize| blocks[count - 1].wrapping_add(size) != blocks[count];
+    (most - most / 4 + 1..=most).rev().find(ends).unwrap_or(most)
+}
+
 /// Slots in the array that is taken for a capacity: the piece of records is a power of two, less the null.
 fn slots_for(capacity: usize) -> usize {
     ((capacity + 1) * size_of::<Slot>()).next_power_of_two().max(records::PIECE_MIN) / size_of::<Slot>() - 1
@@ -297,5 +310,40 @@ unsafe fn give_array(base: *mut Slot, slots: u16) {
     if slots > 0 {
         // SAFETY: the piece began one slot before the base.
         unsafe { records::give(base.sub(1).cast(), (usize::from(slots) + 1) * size_of::<Slot>()) };
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle, cairn_mutants))))]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    /// Runs of so many neighbours of 64 bytes, far from each other.
+    fn runs(lengths: &[usize]) -> Vec<Slot> {
+        let run = |(number, length): (usize, &usize)| {
+            (0..*length).map(move |at| ptr::without_provenance_mut(4096 * (number + 1) + 64 * at))
+        };
+        lengths.iter().enumerate().flat_map(run).collect()
+    }
+
+    #[test]
+    fn neighbours_go_together_if_little_else_stays_behind() {
+        for (lengths, most, count) in [
+            (&[10, 10][..], 16, 16),
+            (&[13, 10], 16, 13),
+            (&[12, 10], 16, 16),
+            (&[14, 1, 10], 16, 15),
+            (&[16, 10], 16, 16),
+            (&[40], 16, 16),
+            (&[8, 3], 16, 11),
+            (&[8, 8], 16, 16),
+            (&[2, 2], 3, 3),
+            (&[1, 1], 1, 1),
+            (&[2], 1, 1),
+            (&[], 16, 0),
+        ] {
+            assert_eq!(end_of_run(&runs(lengths), most, 64), count, "{lengths:?}, at most {most}");
+        }
+        assert_eq!(end_of_run(&runs(&[16, 10]), 15, 48), 15, "blocks of another size are no neighbours");
     }
 }

@@ -394,10 +394,10 @@ impl Heap {
     fn hand_over(&self, class: usize, count: usize) {
         const MOVED_MAX: usize = 512;
         let (bin, cold) = (&self.bins[class], &self.cold[class]);
-        let few = bin.len(cold) <= MOVED_MAX;
+        let (few, size) = (bin.len(cold) <= MOVED_MAX, SHAPES[class].size as usize);
         // Out of the bin first: a fork in between loses them in the child, but never sees one twice.
         let count = self.hands.add(class, count, |slots, taken| {
-            let count = if few { bin.drain_oldest(cold, slots) } else { bin.drain(cold, slots) };
+            let count = if few { bin.drain_oldest(cold, slots, size) } else { bin.drain(cold, slots) };
             taken(count);
             count
         });

@@ -180,7 +180,7 @@ fn what_moved_down_is_there_before_top_is_above_it() {
         tool::crowd(2, move |number| {
             if number == 0 {
                 let mut out = [ptr::null_mut()];
-                assert_eq!((heap.bin.drain_oldest(&heap.cold, &mut out), out[0]), (1, block(1)));
+                assert_eq!((heap.bin.drain_oldest(&heap.cold, &mut out, 64), out[0]), (1, block(1)));
                 return;
             }
             let (top, base) = heap.bin.words(&heap.cold);
