@@ -177,15 +177,16 @@ impl Center {
             while let Some(&first) = rest.first() {
                 // Blocks that are freed together were mostly allocated together: whole runs lie in one slab.
                 let (slab, start) = Slab::of_block(first.addr(), class).ok_or((Fault::Misplaced, first))?;
-                let (count, fault) = slab.put_run(start, rest, class);
+                let count = slab.put_run(start, rest, class);
+                if count == 0 {
+                    return Err((slab.fault_of(first.addr(), class).unwrap_or(Fault::Misplaced), first));
+                }
+                // At once: should a later block be wrong, a handler of the signal may go on to use the heap.
                 state.free += count;
                 if slab.body().free >= u32::from(slab.body().leave_at) {
                     state.replace(slab, class);
                 }
                 rest = &rest[count..];
-                if let Some(fault) = fault {
-                    return Err((fault, rest[0]));
-                }
             }
             gone();
             Ok(())

@@ -283,35 +283,24 @@ impl Slab {
     }
 
     /// Puts blocks of `class`, which is the slab's, back: the first one, which lies in the slab, and those after it up to the first that
-    /// does not, or that can't be put back. `start` is the slab's first byte. Returns how many, and the fault of the one that can't.
-    #[inline]
-    pub fn put_run(self, start: usize, blocks: &[*mut u8], class: usize) -> (usize, Option<Fault>) {
+    /// does not, or that can't be put back, see [`fault_of`](Slab::fault_of). `start` is the slab's first byte. Returns how many.
+    #[inline(always)]
+    pub fn put_run(self, start: usize, blocks: &[*mut u8], class: usize) -> usize {
         let (shape, body) = (&SHAPES[class], self.body());
-        let (bitmap, carved) = (body.bitmap, body.carved as usize);
-        let extent = shape.blocks as usize * shape.size as usize;
-        let size = shape.size as usize;
+        let (bitmap, size) = (body.bitmap, shape.size as usize);
+        let carved_bytes = body.carved as usize * size;
         let mut first_word = body.first_word as usize;
         let mut count = 0;
-        let mut fault = None;
-        // The bits of one word stand in a register meanwhile: through memory each block would wait for the one before.
-        let mut word = usize::MAX;
-        let mut bits = 0;
-        // The block that follows the one before, and where it begins: mostly it is the next.
-        let (mut block, mut expected) = (0, usize::MAX);
+        // The bits of one word stand in a register meanwhile: through memory each block would wait for the one before. At first that of no block.
+        let (mut word, mut bits) = (usize::MAX, 0);
         for &address in blocks {
             let offset = address.addr().wrapping_sub(start);
-            if offset != expected || block >= carved {
-                if offset >= extent && count > 0 {
-                    // The next one's of the runs.
-                    break;
-                }
-                block = match carved_at(offset, shape, carved) {
-                    Ok(block) => block,
-                    Err(found) => {
-                        fault = Some(found);
-                        break;
-                    }
-                };
+            if offset >= carved_bytes {
+                break;
+            }
+            let block = shape.index_of(offset);
+            if block * size != offset {
+                break;
             }
             if block / 64 != word {
                 if word != usize::MAX {
@@ -325,37 +314,41 @@ impl Slab {
             }
             let bit = 1 << (block % 64);
             if bits & bit != 0 {
-                fault = Some(Fault::DoubleFree);
                 break;
             }
             bits |= bit;
             count += 1;
-            (block, expected) = (block + 1, offset + size);
         }
         if word != usize::MAX {
             // SAFETY: the word was read above.
             unsafe { *bitmap.add(word) = bits };
         }
-        // In case of a fault too: a handler of the signal may go on to use the heap.
         body.free += count as u32;
         body.first_word = first_word as u32;
         if body.holes == Holes::Given {
             body.holes = Holes::Idle;
         }
-        (count, fault)
+        count
     }
 
     /// What would keep a block of `class`, which is the slab's, from being put back. Under the class's lock.
     pub fn fault_of(self, address: usize, class: usize) -> Option<Fault> {
         let (shape, body) = (&SHAPES[class], self.body());
-        match carved_at(self.offset_of(address), shape, body.carved as usize) {
-            Ok(block) => {
-                // SAFETY: the word counts because the block was carved.
-                let word = unsafe { *body.bitmap.add(block / 64) };
-                (word >> (block % 64) & 1 == 1).then_some(Fault::DoubleFree)
-            }
-            Err(fault) => Some(fault),
+        let offset = self.offset_of(address);
+        // Before the index is asked for, which is right only inside the slab's span.
+        if offset >= shape.blocks as usize * shape.size as usize {
+            return Some(Fault::NeverAllocated);
         }
+        let block = shape.index_of(offset);
+        if block * shape.size as usize != offset {
+            return Some(Fault::Interior);
+        }
+        if block >= body.carved as usize {
+            return Some(Fault::NeverAllocated);
+        }
+        // SAFETY: the word counts because the block was carved.
+        let word = unsafe { *body.bitmap.add(block / 64) };
+        (word >> (block % 64) & 1 == 1).then_some(Fault::DoubleFree)
     }
 
     /// Gives an empty slab back to the page heap.
@@ -444,23 +437,6 @@ impl Slab {
         let word = unsafe { *self.body().bitmap.add(block / 64) };
         (word >> (block % 64) & 1 != 0).then_some(Fault::DoubleFree)
     }
-}
-
-/// The index of the block that begins `offset` bytes behind the first one, in a slab of which so many were carved.
-#[inline]
-fn carved_at(offset: usize, shape: &Shape, carved: usize) -> Result<usize, Fault> {
-    // Before the index is asked for, which is right only inside the slab's span.
-    if offset >= shape.blocks as usize * shape.size as usize {
-        return Err(Fault::NeverAllocated);
-    }
-    let block = shape.index_of(offset);
-    if block * shape.size as usize != offset {
-        return Err(Fault::Interior);
-    }
-    if block >= carved {
-        return Err(Fault::NeverAllocated);
-    }
-    Ok(block)
 }
 
 /// Bytes of a bitmap in the records; 0 if it fits the descriptor.
