@@ -219,7 +219,7 @@ impl Bin {
         (&self.top, &cold.base)
     }
 
-    /// Takes the oldest blocks out, as many as `out` holds or there are, or up to a quarter fewer: where neighbours, blocks of `size` bytes one
+    /// Takes the oldest blocks out, as many as `out` holds or there are, or less than a quarter fewer: where neighbours, blocks of `size` bytes one
     /// after the other, would be parted; returns how many. The others move down, so this is for bins of some hundred blocks.
     pub fn drain_oldest(&self, cold: &Cold, out: &mut [*mut u8], size: usize) -> usize {
         let len = self.len(cold);
@@ -272,7 +272,8 @@ impl Cold {
     }
 }
 
-/// How many of the `blocks`, `most` of them or up to a quarter fewer, end where no neighbour follows; if there is no such place, `most`.
+/// How many of the `blocks`, `most` of them or less than a quarter fewer, end where no neighbour follows, upwards or downwards; if there is no
+/// such place, `most`.
 ///
 /// Blocks go from thread to thread in batches, and come back so. Each cut through a run of neighbours would be there for good, and be added to at
 /// the next turn, until the order is lost in which processors read ahead.
@@ -280,7 +281,10 @@ fn end_of_run(blocks: &[Slot], most: usize, size: usize) -> usize {
     if blocks.len() <= most {
         return blocks.len();
     }
-    let ends = |&count: &usize| blocks[count - 1].wrapping_add(size) != blocks[count];
+    let ends = |&count: &usize| {
+        let (last, next) = (blocks[count - 1], blocks[count]);
+        last.wrapping_add(size) != next && last.wrapping_sub(size) != next
+    };
     (most - most / 4 + 1..=most).rev().find(ends).unwrap_or(most)
 }
 
@@ -345,5 +349,7 @@ mod tests {
             assert_eq!(end_of_run(&runs(lengths), most, 64), count, "{lengths:?}, at most {most}");
         }
         assert_eq!(end_of_run(&runs(&[16, 10]), 15, 48), 15, "blocks of another size are no neighbours");
+        let downwards: Vec<Slot> = runs(&[10, 13]).into_iter().rev().collect();
+        assert_eq!(end_of_run(&downwards, 16, 64), 13);
     }
 }

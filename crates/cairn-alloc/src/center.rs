@@ -178,15 +178,22 @@ impl Center {
                 // Blocks that are freed together were mostly allocated together: whole runs lie in one slab.
                 let (slab, start) = Slab::of_block(first.addr(), class).ok_or((Fault::Misplaced, first))?;
                 let count = slab.put_run(start, rest, class);
-                if count == 0 {
-                    return Err((slab.fault_of(first.addr(), class).unwrap_or(Fault::Misplaced), first));
-                }
                 // At once: should a later block be wrong, a handler of the signal may go on to use the heap.
                 state.free += count;
-                if slab.body().free >= u32::from(slab.body().leave_at) {
-                    state.replace(slab, class);
-                }
                 rest = &rest[count..];
+                let leaves = slab.body().free >= u32::from(slab.body().leave_at);
+                if count == 0 || leaves {
+                    // Before the slab is perhaps gone, and with it what it knows of the next block.
+                    let fault = rest.first().and_then(|next| slab.fault_of_own(next.addr(), class));
+                    if leaves {
+                        state.replace(slab, class);
+                    }
+                    // A slab takes its block or says what is wrong with it; should it ever do neither, this must not go on for ever.
+                    debug_assert!(count > 0 || fault.is_some());
+                    if let Some(fault) = fault.or((count == 0).then_some(Fault::Misplaced)) {
+                        return Err((fault, rest[0]));
+                    }
+                }
             }
             gone();
             Ok(())

@@ -214,8 +214,10 @@ const INDEX: Code = (CLASS_COUNT.next_power_of_two() * BIN_BYTES) as Code;
 const GRANULES_MAX: usize = 4;
 
 /// What free wants to know of a granule besides its class, by its [`Code`].
+///
+/// Aligned, so that none lies on two cache lines.
 #[derive(Clone, Copy)]
-#[repr(C)]
+#[repr(C, align(16))]
 pub struct Entry {
     /// `ceil(2^64 / size)`.
     multiplier: u64,
@@ -238,10 +240,12 @@ impl Entry {
         Entry { multiplier, before: ((index * GRANULE) as u64).wrapping_mul(multiplier) }
     }
 
-    /// Whether a block begins at `offset`, counted from the granule's first byte. The product of an offset in the slab and the multiplier, of which
-    /// the lower half is taken, is small iff the offset is a multiple of the size (Lemire, Kaser, Kurz, "Faster remainder by direct
-    /// computation", 2019): for each block before it it grows by less than the size, so it stays below 2^28, and for each byte behind a
-    /// multiple by the multiplier, which is 2^49 at least.
+    /// Whether a block begins at `offset`, counted from the granule's first byte: iff the offset in the slab, times the multiplier, modulo 2^64, is
+    /// below 2^32 (after Lemire, Kaser, Kurz, "Faster remainder by direct computation", 2019).
+    ///
+    /// The multiplier is `(2^64 + e) / size` with `e < size`. An offset of `q` blocks and `r` bytes gives `q * e + r * multiplier`. For `r = 0` that is
+    /// less than the offset, which is below 2^18. Else it is the multiplier at least, which is 2^49 or more, and at most
+    /// `2^64 - multiplier + (q + 1) * e`, so it doesn't come round to a small number again.
     #[inline(always)]
     pub fn is_begin(&self, offset: u16) -> bool {
         if cfg!(cairn_unchecked) {
@@ -266,7 +270,8 @@ pub fn code(class: usize, index: usize) -> Code {
     (class * BIN_BYTES) as Code + index as Code * INDEX
 }
 
-/// The table by code. Code 0 and those with the flag have an entry in which nothing begins. It stands beside the empty bins, see thread.rs.
+/// The table by code: 16 KiB, of which a program touches the lines of the classes that it uses. Code 0 and those with the flag have an entry in
+/// which nothing begins. It stands beside the empty bins, see thread.rs.
 pub type Entries = [Entry; 2 * UNMARKED as usize / size_of::<Entry>()];
 
 /// See [`Entries`].
@@ -317,7 +322,9 @@ pub static SHAPES: [Shape; CLASS_COUNT] = {
 const _: () = {
     assert!(2 * CLASS_COUNT <= 256, "twice a class fits a byte");
     assert!(size_of::<Entry>() == BIN_BYTES, "a class leads to its entry as it does to its bin");
-    assert!(INDEX as usize * 2 * GRANULES_MAX <= 1 << Code::BITS, "codes and their flag have room");
+    assert!(UNMARKED.checked_mul(2).is_some(), "codes and their flag have room");
+    assert!((GRANULES_MAX * GRANULE) as u64 <= 1 << 32, "a product of a begin stays below 2^32");
+    assert!(u64::MAX / SMALL_MAX as u64 > 1 << 33, "and one of another offset does not");
     assert!(block_size(CLASS_COUNT - 1) == SMALL_MAX);
     let mut class = 1;
     while class < CLASS_COUNT {

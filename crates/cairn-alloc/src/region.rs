@@ -159,6 +159,12 @@ impl First {
 /// The code of the granule that holds `address`, and where in the granule it lies; None if it is not in the first region.
 #[inline(always)]
 pub fn code_in_first(address: usize) -> Option<(Code, u16)> {
+    const {
+        assert!(
+            GRANULE_LOG2 == u16::BITS,
+            "the lower half of an address's lower half is the place in a granule"
+        )
+    };
     // Granules begin at multiples of their size.
     first().code(address).map(|(code, _)| (code, address as u16))
 }

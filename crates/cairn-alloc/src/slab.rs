@@ -283,7 +283,7 @@ impl Slab {
     }
 
     /// Puts blocks of `class`, which is the slab's, back: the first one, which lies in the slab, and those after it up to the first that
-    /// does not, or that can't be put back, see [`fault_of`](Slab::fault_of). `start` is the slab's first byte. Returns how many.
+    /// does not, or that can't be put back, see [`fault_of_own`](Slab::fault_of_own). `start` is the slab's first byte. Returns how many.
     #[inline(always)]
     pub fn put_run(self, start: usize, blocks: &[*mut u8], class: usize) -> usize {
         let (shape, body) = (&SHAPES[class], self.body());
@@ -331,7 +331,13 @@ impl Slab {
         count
     }
 
-    /// What would keep a block of `class`, which is the slab's, from being put back. Under the class's lock.
+    /// What would keep a block of `class`, which is the slab's, from being put back, if it lies in the slab. Under the class's lock.
+    pub fn fault_of_own(self, address: usize, class: usize) -> Option<Fault> {
+        let span = usize::from(SHAPES[class].granules) * GRANULE;
+        if self.offset_of(address) < span { self.fault_of(address, class) } else { None }
+    }
+
+    /// The same for a block that lies in the slab.
     pub fn fault_of(self, address: usize, class: usize) -> Option<Fault> {
         let (shape, body) = (&SHAPES[class], self.body());
         let offset = self.offset_of(address);

@@ -388,20 +388,22 @@ impl Heap {
         CAPACITY_BYTES.fetch_sub(bytes, Relaxed);
     }
 
-    /// Hands `count` blocks of a bin over: the oldest, unless there are too many others to move down. The newest are warm in the
+    /// Hands some `count` blocks of a bin over, perhaps less than a quarter fewer: the oldest, unless there are too many others to move down. The newest are warm in the
     /// cache; and where much is freed one after the other, what stays behind for long would lie scattered over all of it, and keep
     /// a slab for each block.
     fn hand_over(&self, class: usize, count: usize) {
         const MOVED_MAX: usize = 512;
         let (bin, cold) = (&self.bins[class], &self.cold[class]);
         let (few, size) = (bin.len(cold) <= MOVED_MAX, SHAPES[class].size as usize);
+        // By what was asked for, as in `allocate`: where neighbours stay together it may be fewer.
+        let to_shelf = uses_shelf(count.min(bin.len(cold)));
         // Out of the bin first: a fork in between loses them in the child, but never sees one twice.
-        let count = self.hands.add(class, count, |slots, taken| {
+        self.hands.add(class, count, |slots, taken| {
             let count = if few { bin.drain_oldest(cold, slots, size) } else { bin.drain(cold, slots) };
             taken(count);
             count
         });
-        if uses_shelf(count) {
+        if to_shelf {
             shelf::put(class, &self.hands);
         } else {
             center::of(class).bring(class, self.hands.blocks(), || self.hands.keep(0));

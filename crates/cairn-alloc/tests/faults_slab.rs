@@ -36,6 +36,20 @@ fn freed_twice_and_written_to_in_between() {
     });
 }
 
+/// The slab is empty after the first one, and goes.
+#[test]
+fn freed_twice_as_the_only_block_of_its_slab() {
+    const LARGER: usize = 5000;
+    let test = "freed_twice_as_the_only_block_of_its_slab";
+    is_named(test, &["double free", "block of 5120 bytes"], || unsafe {
+        let block = Cairn.alloc(layout(LARGER, 8));
+        Cairn.dealloc(block, layout(LARGER, 8));
+        block.write_bytes(7, LARGER);
+        Cairn.dealloc(block, layout(LARGER, 8));
+        engine::trim(0);
+    });
+}
+
 #[test]
 fn freed_inside_the_block() {
     is_named("freed_inside_the_block", &["inside a block", "block of 112 bytes"], || unsafe {
