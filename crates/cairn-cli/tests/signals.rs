@@ -20,11 +20,14 @@ const WAITING: &str = "echo ready; n=0; while [ $n -lt 300 ]; do sleep 0.05; n=$
 fn start(script: &str) -> (Child, BufReader<std::process::ChildStdout>) {
     let mut command = cairn();
     command.args(["run", "--stats-file", "/dev/null", "sh", "-c", script]).stdout(Stdio::piped());
-    // Who runs the tests in the background may have them ignore SIGINT, which a shell then can't catch.
-    // SAFETY: between fork and exec this is one system call.
+    // Who runs the tests in the background, or by nohup, may have them ignore these, which a shell then can't catch.
+    // SAFETY: between fork and exec these are two system calls.
     unsafe {
         command.pre_exec(|| {
-            nix::sys::signal::signal(Signal::SIGINT, SigHandler::SigDfl).map(drop).map_err(Into::into)
+            for ignored in [Signal::SIGINT, Signal::SIGHUP] {
+                nix::sys::signal::signal(ignored, SigHandler::SigDfl)?;
+            }
+            Ok(())
         })
     };
     let mut child = command.spawn().expect("cairn starts");
