@@ -6,7 +6,7 @@
 //!   audit.rs      locks, order, words            region/audit.rs   bounds, what is committed
 //!   scratch.rs    which bytes were met before    pages/audit.rs    spans, trees, dirty bits, large blocks
 //!   resolve.rs    is a block in two places?      center/audit.rs   slabs, their lists, the transfer stacks
-//!                                                hardened/         its slabs, stocks and quarantine
+//!   whereabouts.rs    is it in any?              hardened/         its slabs, stocks and quarantine
 //!                                                guarded/audit.rs  runs of pages, their lists, counts
 //!                                                shelf/, records/, thread/audit.rs   rows, pieces, bins
 //! ```
@@ -29,6 +29,7 @@ mod resolve;
 mod scratch;
 #[cfg(test)]
 pub(crate) mod tests;
+mod whereabouts;
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
@@ -42,6 +43,7 @@ use crate::{center, fork, guarded, hardened, pages, records, region, shelf, thre
 
 pub use resolve::second_place;
 use scratch::Scratch;
+pub use whereabouts::fault_of_marked;
 
 /// What one look at the heap saw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -75,7 +75,12 @@ fn take_back() {
 
 /// Whether the caller, which has not entered, interrupted this thread inside.
 pub fn is_interrupted() -> bool {
-    !slot::inside().is_multiple_of(HAS_LOCKS)
+    depth() > 0
+}
+
+/// How many times the calling thread is inside.
+pub fn depth() -> usize {
+    slot::inside() % HAS_LOCKS
 }
 
 /// Before a fork: takes all locks, unless this thread was interrupted inside.

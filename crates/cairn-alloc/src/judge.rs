@@ -3,7 +3,7 @@
 //! ```text
 //!   address ─ in no region ──────────────────────────────► foreign
 //!           ─ in a slab ─ begins no block ───────────────► interior
-//!           │            ─ has the mark of a free block ─► freed before
+//!           │            ─ has the mark of a free block ─► freed before, if it waits anywhere (audit/whereabouts.rs)
 //!           │            ─ unmarked granule: the slab's bitmap decides
 //!           │            ─ else a live block of the slab's class
 //!           ─ begins a large block ──────────────────────► large.rs says which
@@ -18,7 +18,7 @@ use crate::fault::{self, Call};
 use crate::inside::Inside;
 use crate::region::{self, Place};
 use crate::slab::{Fault, Slab};
-use crate::{center, large, mark, thread};
+use crate::{audit, center, large, mark, thread};
 
 /// What begins at an address: a live small block of this class, or perhaps a large block (0).
 ///
@@ -56,7 +56,7 @@ fn judge(block: *mut u8, call: Call) -> usize {
     let Some(place) = region::locate(block.addr()) else { return 0 };
     let class = place.class();
     if class != 0
-        && let Some(fault) = fault_of(place, class, block)
+        && let Some(fault) = fault_of(place, class, block, call)
     {
         fault::report(call, fault, block.addr(), class);
     }
@@ -64,7 +64,7 @@ fn judge(block: *mut u8, call: Call) -> usize {
 }
 
 /// What is wrong with an address in a slab of `class`, if anything is.
-fn fault_of(place: Place, class: usize, block: *mut u8) -> Option<Fault> {
+fn fault_of(place: Place, class: usize, block: *mut u8, call: Call) -> Option<Fault> {
     let (shape, offset) = (&class::SHAPES[class], Slab::at(place).offset_of(block.addr()));
     let index = shape.index_of(offset);
     if index >= shape.blocks as usize {
@@ -75,12 +75,13 @@ fn fault_of(place: Place, class: usize, block: *mut u8) -> Option<Fault> {
     }
     // SAFETY: a block of a slab begins here.
     if unsafe { mark::is_set(block, class) } {
-        return Some(Fault::DoubleFree);
+        // realloc and malloc_usable_size have not entered yet.
+        return audit::fault_of_marked(block.addr(), class, usize::from(call == Call::Free));
     }
     if !place.is_unmarked() {
         return None;
     }
-    // realloc and malloc_usable_size have not entered yet, and this takes a lock.
+    // For those two, since this takes a lock.
     let _inside = Inside::enter();
     center::of(class).fault_at(class, block.addr())
 }

@@ -6,7 +6,8 @@
 //!   malloc:     the word becomes 0
 //! ```
 //! The mark is bound to the block's address and to a secret of the process, so nothing that a program computes equals it but by a
-//! chance of 1 in 2^60, and a copy of a free block's bytes elsewhere is no mark.
+//! chance of 1 in 2^60, and a copy of a free block's bytes elsewhere is no mark. A copy of that copy can be one, if it comes back to the very address
+//! after the block was handed out again: so who has the mark is looked for before a message says anything (audit/whereabouts.rs).
 //!
 //! The word is the block's *second* one (of blocks of 8 bytes, which only Rust programs have, the first). A program writes the
 //! first one last: it counts references there, in four bytes or one. A load of bytes that have just been stored in smaller pieces
@@ -19,7 +20,7 @@
 //! - its page went back to the kernel: then its granule is *unmarked* in the class map ([`UNMARKED`](crate::class::UNMARKED)), the
 //!   fast path leaves it alone, and the slow one asks the bitmap. It gets its mark back when it leaves the slab for a bin.
 //!
-//! A live block doesn't have it: each allocation takes it away. Large blocks have none; their descriptor tells.
+//! A live block doesn't have it, but by such a copy: each allocation takes it away. Large blocks have none; their descriptor tells.
 //!
 //! A build with `--cfg cairn_unchecked` has neither marks nor the proof that a block begins at an address: it is there to measure what they cost.
 //!

@@ -49,7 +49,7 @@ use rest::Rest;
 
 #[cfg(test)]
 pub use audit::damage;
-pub use audit::{InBin, check, second_bin};
+pub use audit::{InBin, check, holds, second_bin};
 
 /// The bins of one thread.
 pub type Bins = [Bin; CLASS_COUNT];

@@ -37,6 +37,12 @@ impl Bin {
         Some(Filled { base, len })
     }
 
+    /// The same for its own thread.
+    pub fn look_own(&self, cold: &Cold) -> Option<Filled> {
+        let base = cold.base.load(Relaxed);
+        (base != NULL_END).then(|| Filled { base, len: self.len(cold) })
+    }
+
     /// Whether the bin is one without an array. For its own thread, or if none has it.
     pub fn is_nothing(&self, cold: Option<&Cold>) -> bool {
         let cold_too = |cold: &Cold| cold.base.load(Relaxed) == NULL_END && cold.slots.get() == 0;

@@ -12,6 +12,7 @@ mod regions;
 mod shelves;
 mod slabs;
 mod spans;
+mod whereabouts;
 
 use std::process::Output;
 use std::string::String;

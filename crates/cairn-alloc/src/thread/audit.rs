@@ -134,6 +134,19 @@ impl Heap {
     }
 }
 
+/// Whether a free block waits in the bin of a thread, or one has it in its hands. Under all locks; the caller has the block if it is live.
+pub fn holds(block: usize, class: usize) -> bool {
+    let most = usize::from(SHAPES[class].bin_max);
+    let mine = super::mine();
+    REGISTRY.all().any(|heap| {
+        let (bin, cold) = (&heap.bins[class], &heap.cold[class]);
+        let own = mine.is_some_and(|mine| core::ptr::eq(mine, heap));
+        let filled = if own { bin.look_own(cold) } else { bin.look(cold) };
+        let has = |filled: Filled| (0..filled.len.min(most)).any(|slot| filled.block(slot) == block);
+        filled.is_some_and(has) || heap.hands.has(block)
+    })
+}
+
 /// Another slot of any bin in which the same block is, if there is one.
 pub fn second_bin(first: &InBin) -> Option<InBin> {
     REGISTRY.all().find_map(|heap| {
@@ -158,6 +171,18 @@ pub mod damage {
     pub fn own_bin(class: usize) -> (&'static Bin, &'static Cold) {
         let heap = super::super::current().expect("a heap");
         (&heap.bins[class], &heap.cold[class])
+    }
+
+    /// Runs something while a block is in the caller's hands.
+    pub fn in_hands(class: usize, block: *mut u8, run: impl FnOnce()) {
+        let hands = &super::super::current().expect("a heap").hands;
+        hands.add(class, 1, |slots, taken| {
+            slots[0] = block;
+            taken(1);
+            1
+        });
+        run();
+        hands.keep(0);
     }
 
     /// What the caller's bins may hold, what all bins may, and the number of threads.

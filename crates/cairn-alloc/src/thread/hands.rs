@@ -8,6 +8,8 @@
 use core::cell::UnsafeCell;
 
 use cairn_core::ord;
+#[cfg(not(any(loom, shuttle)))]
+use cairn_core::os;
 use cairn_core::sync::{AtomicUsize, Ordering::Relaxed, compiler_fence};
 
 use crate::transfer::BATCH_MAX;
@@ -39,6 +41,19 @@ impl Hands {
     pub fn blocks(&self) -> &[*mut u8] {
         // SAFETY: one thread uses them, and `add` lends only what lies behind the first `count`.
         unsafe { core::slice::from_raw_parts(self.blocks.get().cast(), self.count.load(Relaxed)) }
+    }
+
+    /// Whether a block is among them, for another thread too: what has left them is not found.
+    #[cfg(not(any(loom, shuttle)))]
+    pub fn has(&self, block: usize) -> bool {
+        let count = self.count.load(Relaxed).min(BATCH_MAX);
+        // What lies behind a count that was seen was written before it.
+        if count == 0 || !os::barrier_everywhere() {
+            return false;
+        }
+        let blocks = self.blocks.get().cast::<*mut u8>();
+        // SAFETY: there are so many slots; volatile, since their thread may write there.
+        (0..count).any(|slot| unsafe { blocks.add(slot).read_volatile() }.addr() == block)
     }
 
     /// Their class.
