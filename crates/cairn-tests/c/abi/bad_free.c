@@ -70,16 +70,24 @@ static void free_others(int from, int to) {
 
 static int is(const char *word, const char *name) { return strcmp(word, name) == 0; }
 
+/* A block that by no chance has more of an alignment than it was asked for: hardened mode places blocks at random. */
+static char *block_of(size_t size, size_t alignment) {
+    char *block;
+    do block = alignment > 0 ? aligned_alloc(alignment, size) : malloc(size);
+    while ((uintptr_t)block % 1024 == 0);
+    return block;
+}
+
 /* The address that the fault is about. */
 static char *address(const char *what) {
     static char *block, *large;
-    block = malloc(40);
+    block = block_of(40, 0);
     large = malloc(LARGE);
     memset(block, 1, 40);
     memset(large, 1, LARGE);
     if (is(what, "live")) return block;
     if (is(what, "live-large")) return large;
-    if (is(what, "live-aligned")) return aligned_alloc(64, 192);
+    if (is(what, "live-aligned")) return block_of(192, 64);
     if (is(what, "inside")) return block + 16;
     if (is(what, "misaligned")) return block + 1;
     if (is(what, "inside-16-KiB")) return (char *)malloc(16000) + 4096;
