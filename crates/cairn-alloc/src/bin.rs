@@ -31,7 +31,7 @@ pub struct Bin {
     limit: Cell<*mut Slot>,
 }
 
-// SAFETY: `limit` is used by the bin's thread only; others read nothing but `top`. (A fork's child uses the bins of threads
+// SAFETY: `limit` is used by the bin's thread only; others read nothing but `top`, and audits. (A fork's child uses the bins of threads
 // that no longer exist.)
 unsafe impl Sync for Bin {}
 
@@ -50,7 +50,7 @@ pub struct Cold {
     idle: Cell<u8>,
 }
 
-// SAFETY: the cells are used by the bin's thread only; others read nothing but `base`. (A fork's child uses the bins of
+// SAFETY: the cells are used by the bin's thread only; others read nothing but `base`, and audits. (A fork's child uses the bins of
 // threads that no longer exist.)
 unsafe impl Sync for Cold {}
 

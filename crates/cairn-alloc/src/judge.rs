@@ -75,13 +75,12 @@ fn fault_of(place: Place, class: usize, block: *mut u8, call: Call) -> Option<Fa
     }
     // SAFETY: a block of a slab begins here.
     if unsafe { mark::is_set(block, class) } {
-        // realloc and malloc_usable_size have not entered yet.
-        return audit::fault_of_marked(block.addr(), class, usize::from(call == Call::Free));
+        return audit::fault_of_marked(block.addr(), class, call);
     }
     if !place.is_unmarked() {
         return None;
     }
-    // For those two, since this takes a lock.
+    // realloc and malloc_usable_size have not entered yet, and this takes a lock.
     let _inside = Inside::enter();
     center::of(class).fault_at(class, block.addr())
 }

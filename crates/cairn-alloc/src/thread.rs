@@ -9,7 +9,7 @@
 //! allocate and free at any point of its life, also in the dynamic loader and in other libraries' last destructors.
 //!
 //! Invariants: a [`Heap`] is used by one thread only, the one whose slot leads to it (others read lengths, for
-//! statistics, and a fork's child empties those of threads that no longer exist). Bins own nothing: each block in one is
+//! statistics, and look into its bins and hands, as audits do; a fork's child empties those of threads that no longer exist). Bins own nothing: each block in one is
 //! just free, and may be given to any thread. All heaps ever made are in the registry; their memory is used again by
 //! later threads and never given back.
 //!

@@ -40,10 +40,20 @@ fn structures_are_built_and_dropped() {
     stress("bulk");
 }
 
+fn audits(arguments: &[&str]) {
+    if let Some(finished) = passes("stress/audit.c", arguments) {
+        print!("{}", finished.out());
+    }
+}
+
 /// Thousands of audits among threads that allocate, are born, end and fork: none may find anything.
 #[test]
 fn audits_never_cry_wolf() {
-    if let Some(finished) = passes("stress/audit.c", &["4"]) {
-        print!("{}", finished.out());
-    }
+    audits(&["4"]);
+}
+
+/// The same with large blocks that are made smaller and larger: old marks of free blocks come back with bytes that are copied.
+#[test]
+fn old_bytes_that_come_back_cry_no_wolf() {
+    audits(&["4", "large"]);
 }

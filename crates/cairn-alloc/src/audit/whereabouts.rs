@@ -6,54 +6,67 @@
 //! If it is live, the caller has it all the time: it is nowhere else, and by the orders in which it came to the caller nothing older is
 //! read of the places that it has left.
 //!
-//! All locks are held, as for an audit, so a free block is found but for the moment in which its thread carries it from one place to another
-//! without a lock; hence several looks. Should all of them miss it, it is taken for a live one, and the slab's bitmap has the last word
-//! as with any block whose mark was overwritten.
+//! All locks are held, as for an audit. What a look can miss is a free block that a thread is just carrying from one place to another, also
+//! one that waits for a lock with it, as whoever empties a stack or a shelf into slabs does, or a second thread that frees the
+//! same block in the same moment. Hence several looks, between which that thread has time to get there. If the process has no other
+//! thread, the first one tells. Should all miss it, the block is taken for a live one, and what the slab's bitmap says when it comes back is the
+//! last word, as with any block whose mark was overwritten.
+
+use core::sync::atomic::AtomicU32;
 
 use cairn_core::os;
 
+use crate::fault::Call;
 use crate::fork;
 use crate::inside::{self, Inside};
 use crate::region;
 use crate::slab::{Fault, Slab};
 use crate::{center, shelf, thread};
 
-/// How often it is looked for.
-const LOOKS: usize = 8;
+/// How often it is looked for when it is freed.
+const LOOKS: usize = 4;
 
-/// What is wrong with freeing a block of `class` that has the mark of a free one; None if it is nowhere, and so the caller's.
+/// What is wrong with a block of `class` that has the mark of a free one; None if it is nowhere, and so the caller's.
 ///
-/// `entered`: how often the caller has entered ([`Inside`]). The mark alone must do if the thread has done so more often, since it may hold any lock,
+/// The mark alone must do in a thread that was inside already, since it may hold any lock (a signal handler, or one that left by `longjmp`),
 /// and where the kernel has no means to look into another thread's bin.
 #[cold]
-pub fn fault_of_marked(block: usize, class: usize, entered: usize) -> Option<Fault> {
+pub fn fault_of_marked(block: usize, class: usize, call: Call) -> Option<Fault> {
+    // realloc and malloc_usable_size have not entered.
+    let entered = usize::from(call == Call::Free);
     if inside::depth() > entered || !os::barrier_everywhere() {
         return Some(Fault::DoubleFree);
     }
     let _inside = Inside::enter();
-    (0..LOOKS).find_map(|look| {
+    let alone = || os::threads_of_process().is_some_and(|threads| threads <= 1);
+    // What only asks for the block, or moves it, may be called again and again; whoever frees it after that is looked at more closely.
+    let looks = if call != Call::Free || alone() { 1 } else { LOOKS };
+    let is_found = (0..looks).any(|look| {
         if look > 0 {
-            os::let_others_run();
+            let_others_arrive();
         }
         fork::lock_all();
-        let fault = look_for(block, class);
+        let is_found = is_free(block, class);
         // SAFETY: taken above, by this thread.
         unsafe { fork::unlock_all() };
-        fault
-    })
+        is_found
+    });
+    is_found.then_some(Fault::DoubleFree)
+}
+
+/// Sleeps for about a millisecond: longer than it takes to wake a thread that waits for a lock.
+fn let_others_arrive() {
+    static NOBODY_WAKES: AtomicU32 = AtomicU32::new(0);
+    os::sleep_while(&NOBODY_WAKES, 0, 1);
 }
 
 /// One look, under all locks.
-fn look_for(block: usize, class: usize) -> Option<Fault> {
-    let Some(place) = region::locate_in_slab(block, class) else {
-        // Its slab went while the caller was on its way here, so no block of it was live.
-        return Some(Fault::DoubleFree);
-    };
-    let fault = Slab::at(place).fault_of(block, class);
-    let waits = || {
-        shelf::holds(block, class)
-            || center::is_stacked_while(block, class, || true)
-            || thread::holds(block, class)
-    };
-    fault.or_else(|| waits().then_some(Fault::DoubleFree))
+fn is_free(block: usize, class: usize) -> bool {
+    // Its slab went, and perhaps another one came, while nobody but the caller might have had it: then it was free.
+    let in_slab = region::locate_in_slab(block, class)
+        .is_none_or(|place| Slab::at(place).fault_of(block, class).is_some());
+    in_slab
+        || shelf::holds(block, class)
+        || center::is_stacked_while(block, class, || true)
+        || thread::holds(block, class)
 }

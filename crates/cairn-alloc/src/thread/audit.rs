@@ -10,6 +10,7 @@ use core::sync::atomic::fence;
 use crate::audit::{Audit, Found, Violation, fault_of, must, must_be, second_place};
 use crate::bin::audit::{Filled, null_is_null};
 use crate::class::{CLASS_COUNT, SHAPES};
+use crate::pages;
 
 use super::{CAPACITY_BYTES, Heap, NOBODY, REGISTRY, living};
 
@@ -135,15 +136,20 @@ impl Heap {
 }
 
 /// Whether a free block waits in the bin of a thread, or one has it in its hands. Under all locks; the caller has the block if it is live.
+/// What is no array of a bin, in a damaged heap, is not looked into.
 pub fn holds(block: usize, class: usize) -> bool {
     let most = usize::from(SHAPES[class].bin_max);
+    let has = |filled: &Filled| {
+        filled.len <= most
+            && pages::are_records(filled.array(), crate::records::PIECE_MIN)
+            && (0..filled.len).any(|slot| filled.block(slot) == block)
+    };
     let mine = super::mine();
     REGISTRY.all().any(|heap| {
         let (bin, cold) = (&heap.bins[class], &heap.cold[class]);
         let own = mine.is_some_and(|mine| core::ptr::eq(mine, heap));
         let filled = if own { bin.look_own(cold) } else { bin.look(cold) };
-        let has = |filled: Filled| (0..filled.len.min(most)).any(|slot| filled.block(slot) == block);
-        filled.is_some_and(has) || heap.hands.has(block)
+        filled.as_ref().is_some_and(has) || heap.hands.has(block)
     })
 }
 

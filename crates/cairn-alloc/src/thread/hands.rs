@@ -21,7 +21,8 @@ pub struct Hands {
     blocks: UnsafeCell<[*mut u8; BATCH_MAX]>,
 }
 
-// SAFETY: used by the heap's thread only, or by a fork's child if that thread no longer exists.
+// SAFETY: used by the heap's thread only, or by a fork's child if that thread no longer exists. (Who looks for a block reads the count, and slots
+// that their thread may be writing; what it finds there counts only if the block can't have left, see `has`.)
 unsafe impl Sync for Hands {}
 // SAFETY: blocks belong to no thread.
 unsafe impl Send for Hands {}
@@ -43,7 +44,8 @@ impl Hands {
         unsafe { core::slice::from_raw_parts(self.blocks.get().cast(), self.count.load(Relaxed)) }
     }
 
-    /// Whether a block is among them, for another thread too: what has left them is not found.
+    /// Whether a block is among them, for another thread too. A block that had left them before it came to the caller is not found: the count
+    /// that the caller reads is that of the time, or a later one.
     #[cfg(not(any(loom, shuttle)))]
     pub fn has(&self, block: usize) -> bool {
         let count = self.count.load(Relaxed).min(BATCH_MAX);

@@ -1,6 +1,6 @@
 /* Claim: an audit never cries wolf. Sixteen threads allocate, resize, pass on and free at random, some are born and end, all of it
  * while two others look at the whole heap again and again, and the process forks: the children look too, alone.
- * Argument: seconds. */
+ * Arguments: seconds; "large" if most blocks shall have some hundred bytes to some hundred KiB, and be resized again and again. */
 #include "check.h"
 #include <pthread.h>
 #include <sys/wait.h>
@@ -9,11 +9,17 @@
 enum { THREADS = 16, SLOTS = 3000 };
 static void *_Atomic slots[SLOTS];
 static _Atomic int stop;
+static int large, used_slots = SLOTS;
 static _Atomic unsigned long audits, operations;
 
 static size_t some_size(uint64_t *state) {
     uint64_t number = next_random(state), kind = number % 1000;
     number >>= 10;
+    if (large) {
+        if (kind < 400) return number % 300;
+        if (kind < 850) return number % (32 << 10);
+        return number % (kind < 970 ? 200000 : 1 << 20);
+    }
     if (kind < 800) return number % 300;
     if (kind < 970) return number % 8192;
     if (kind < 997) return number % 100000;
@@ -21,9 +27,12 @@ static size_t some_size(uint64_t *state) {
 }
 
 static void once(uint64_t *state) {
-    void *_Atomic *slot = &slots[next_random(state) % SLOTS];
+    void *_Atomic *slot = &slots[next_random(state) % used_slots];
     void *block = NULL;
-    switch (next_random(state) % 8) {
+    /* Of 8: calloc, aligned_alloc, realloc (two), nothing, malloc (three). What is resized has bytes that nobody wrote. */
+    uint64_t what = next_random(state) % 8;
+    if (large && what >= 4 && what < 7) what = 2;
+    switch (what) {
     case 0: block = calloc(1, some_size(state) + 1); break;
     case 1: block = aligned_alloc(1ul << (next_random(state) % 14), some_size(state) + 1); break;
     case 2:
@@ -78,7 +87,9 @@ static void *look(void *unused) {
 }
 
 int main(int argc, char **argv) {
-    CHECK(argc == 2, "usage: audit SECONDS");
+    CHECK(argc == 2 || argc == 3, "usage: audit SECONDS [large]");
+    large = argc == 3;
+    if (large) used_slots = SLOTS / 10;
     CHECK(cairn_check != NULL, "malloc is not Cairn's%s", "");
     pthread_t threads[THREADS + 5];
     for (uintptr_t i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], NULL, life, (void *)i) == 0, "pthread_create");
