@@ -212,16 +212,11 @@ fn check_as(alone: bool) -> Result<Seen, Failure> {
         return Err(Failure::Inside);
     }
     let _inside = Inside::enter();
-    fork::lock_all();
-    let result = match Scratch::new() {
-        Some(scratch) => {
-            let mut audit = Audit { scratch, alone, seen: Seen { alone, ..Seen::default() } };
-            audit.run().map_err(Failure::Broken).map(|()| audit.seen)
-        }
-        None => Err(Failure::NoMemory),
-    };
-    // SAFETY: taken above, by this thread.
-    unsafe { fork::unlock_all() };
+    let result = fork::under_all_locks(|| {
+        let scratch = Scratch::new().ok_or(Failure::NoMemory)?;
+        let mut audit = Audit { scratch, alone, seen: Seen { alone, ..Seen::default() } };
+        audit.run().map_err(Failure::Broken).map(|()| audit.seen)
+    });
     AUDITS.fetch_add(usize::from(result.is_ok()), Relaxed);
     result
 }

@@ -35,7 +35,7 @@ fn locks() -> impl DoubleEndedIterator<Item = &'static Lock> {
     [mode::lock(), thread::lock()].into_iter().chain(center::locks()).chain(hardened::locks()).chain(inner)
 }
 
-/// Takes all locks: now nothing is half changed. For fork and for audits. The thread has none.
+/// Takes all locks: now nothing is half changed. For fork, and for audits by [`under_all_locks`]. The thread has none.
 pub fn lock_all() {
     if planted!("fork-order") {
         return locks().rev().for_each(Lock::lock);
@@ -50,6 +50,15 @@ pub fn lock_all() {
 pub unsafe fn unlock_all() {
     // SAFETY: the caller's contract.
     locks().rev().for_each(|lock| unsafe { lock.unlock() });
+}
+
+/// Runs something under all locks. The thread has none.
+pub fn under_all_locks<T>(run: impl FnOnce() -> T) -> T {
+    lock_all();
+    let result = run();
+    // SAFETY: taken above, by this thread.
+    unsafe { unlock_all() };
+    result
 }
 
 /// The handlers. See [`register`].

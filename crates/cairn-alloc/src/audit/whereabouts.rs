@@ -45,11 +45,7 @@ pub fn fault_of_marked(block: usize, class: usize, call: Call) -> Option<Fault> 
         if look > 0 {
             let_others_arrive();
         }
-        fork::lock_all();
-        let is_found = is_free(block, class);
-        // SAFETY: taken above, by this thread.
-        unsafe { fork::unlock_all() };
-        is_found
+        fork::under_all_locks(|| is_free(block, class))
     });
     is_found.then_some(Fault::DoubleFree)
 }
