@@ -6,11 +6,12 @@
 //! collections take whatever global allocator the program has: the C functions in `cairn-workload`, a crate's in the programs
 //! under `peers/`, which are this library behind another `#[global_allocator]`.
 //!
-//! [`launch`] is the process between `cairn bench` and a measured one.
+//! [`launch`] is the process between `cairn bench` and a measured one, [`ready`] the one before it.
 
 pub mod heap;
 pub mod launch;
 pub mod random;
+pub mod ready;
 
 mod one_thread;
 mod rust;

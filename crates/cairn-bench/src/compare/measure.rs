@@ -12,6 +12,7 @@ use super::results::Run;
 use super::schedule::Plan;
 use cairn_workload::Outcome;
 use cairn_workload::launch::{self, End, Report};
+use cairn_workload::ready;
 
 /// What a run gave.
 pub struct Measured {
@@ -23,8 +24,9 @@ pub struct Measured {
     pub operation: Option<String>,
 }
 
-/// Runs it once. An error is one of this program; what the load does is in the result.
-pub fn measure(load: &Load, peer: &Peer, plan: &Plan) -> anyhow::Result<Measured> {
+/// Runs it once, with so many MiB of free memory at hand. An error is one of this program; what the load does is in the result.
+pub fn measure(load: &Load, peer: &Peer, plan: &Plan, ready_mib: u64) -> anyhow::Result<Measured> {
+    make_ready(plan, ready_mib)?;
     let mut command = Command::new(&plan.workload);
     command.arg(launch::WORD).arg(plan.timeout.as_secs().max(1).to_string()).args(&load.settings);
     let library = peer.library.as_deref().filter(|_| load.kind != Kind::RustDoor);
@@ -59,6 +61,24 @@ pub fn measure(load: &Load, peer: &Peer, plan: &Plan) -> anyhow::Result<Measured
     };
     let output = if outcome.is_some() { Vec::new() } else { printed.to_vec() };
     Ok(Measured { run, output, operation: outcome.map(|outcome| outcome.operation) })
+}
+
+/// What ran before must not decide how quick fresh memory is: see `cairn_workload::ready`.
+fn make_ready(plan: &Plan, mib: u64) -> anyhow::Result<()> {
+    let status = Command::new(&plan.workload)
+        .arg(ready::WORD)
+        .arg(mib.to_string())
+        .env_remove("LD_PRELOAD")
+        .stdin(Stdio::null())
+        .status()
+        .with_context(|| format!("can't start {}", plan.workload.display()))?;
+    anyhow::ensure!(
+        status.success(),
+        "{} {} {mib} ended with {status}",
+        plan.workload.display(),
+        ready::WORD
+    );
+    Ok(())
 }
 
 /// The report is the first line, the rest is the program's.

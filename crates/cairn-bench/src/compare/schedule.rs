@@ -1,5 +1,6 @@
 //! Who runs when: the allocators take turns, so that a drift of the machine meets all of them, and each turn has another order: what the
-//! process before has left behind (memory that the machine has at hand in huge pages, or not) must not always meet the same one.
+//! process before has left behind must not always meet the same one. How much free memory the machine has at hand is
+//! the same before each run, see `cairn_workload::ready`.
 //!
 //! ```text
 //!   turn 1   B C D E A      one process each; a disturbed run is repeated at once
@@ -46,6 +47,15 @@ impl Plan {
     }
 }
 
+/// MiB of free memory at hand before a load's first run.
+const READY_FIRST: u64 = 512;
+
+/// And before all others: twice what any process of this load had so far, whichever allocator it ran on, and some.
+fn ready_mib(result: &LoadResult) -> u64 {
+    let peaks = result.cells.iter().flat_map(|cell| &cell.runs).map(|run| run.report.peak_rss_kib >> 10);
+    peaks.max().map_or(READY_FIRST, |peak| 2 * peak + 64)
+}
+
 /// Failures of one cell after which it is left alone: a peer that always hangs should not take an hour.
 const FAILURES_MAX: usize = 2;
 
@@ -87,7 +97,7 @@ pub fn run(
     // The first run of a program also reads it from the disk: that one is not counted, and its output is the
     // expected one, from the C library's own allocator.
     let expected = match load.kind {
-        Kind::Program => Some(measure(load, &Peer::glibc(), plan)?.output),
+        Kind::Program => Some(measure(load, &Peer::glibc(), plan, READY_FIRST)?.output),
         _ => None,
     };
     let mut session = Session { load, plan, expected, result };
@@ -130,9 +140,10 @@ fn common_divisor(a: usize, b: usize) -> usize {
 impl Session<'_> {
     /// One run of one allocator, which goes into its cell.
     fn turn(&mut self, peer: &Peer) -> anyhow::Result<()> {
+        let ready = ready_mib(&self.result);
         let cell = self.result.cells.iter_mut().find(|cell| cell.allocator == peer.name);
         let Some(cell) = cell.filter(|cell| cell.failures.len() < FAILURES_MAX) else { return Ok(()) };
-        let measured = quietest(self.plan.retries, || measure(self.load, peer, self.plan))?;
+        let measured = quietest(self.plan.retries, || measure(self.load, peer, self.plan, ready))?;
         self.result.operation = self.result.operation.take().or(measured.operation);
         match measured.run {
             Ok(_) if self.expected.as_ref().is_some_and(|expected| *expected != measured.output) => {

@@ -1,0 +1,98 @@
+//! Memory at hand: what a process finds free should not depend on who ran before it.
+//!
+//! On a virtual machine a guest hands free memory back to its host (the kernel's *free page reporting*: what was free for two
+//! seconds or more, in blocks of 2 MiB and above). Who gets such a page first waits for the host to find it again: 4 to 5 ms for 2 MiB
+//! instead of 0.25 ms. What another process has just ended with is quick. So a process that needs 400 MiB takes 0.1 s or 1 s for them, by
+//! what ran in the two seconds before, and that would decide a comparison. On a machine of its own free memory is always quick.
+//!
+//! Before each measured run `cairn bench` therefore starts `cairn-workload ready MIB`: it touches as much memory and
+//! ends, so that each run finds that much at hand, as it would on a machine of its own.
+
+use std::io::Error;
+
+/// The word that makes the executable do this.
+pub const WORD: &str = "ready";
+
+/// The kernel's unit of huge pages on the processors that we know, in bytes.
+const HUGE_PAGE: usize = 2 << 20;
+
+/// Touches memory if the command line says so, and returns the exit status then.
+pub fn run_if_asked() -> Option<i32> {
+    let mut words = std::env::args_os().skip(1);
+    if words.next()? != WORD {
+        return None;
+    }
+    let Some(mib) = words.next().and_then(|word| word.to_str()?.parse::<usize>().ok()) else {
+        eprintln!("cairn-workload ready: how many MiB?");
+        return Some(2);
+    };
+    let bytes = mib.saturating_mul(1 << 20).min(available().unwrap_or(usize::MAX) / 2);
+    match touch(bytes.next_multiple_of(HUGE_PAGE)) {
+        Ok(()) => Some(0),
+        Err(error) => {
+            eprintln!("cairn-workload ready: can't map {} MiB: {error}", bytes >> 20);
+            Some(1)
+        }
+    }
+}
+
+/// What the kernel says can be used without swapping, in bytes.
+fn available() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.split_whitespace().next()?.parse::<usize>().ok().map(|kib| kib << 10)
+}
+
+/// Touches so many bytes of fresh memory, in huge pages where the kernel has them. They are given back at the process's end.
+fn touch(bytes: usize) -> Result<(), Error> {
+    // SAFETY: a fresh mapping of our own.
+    let at = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            bytes + HUGE_PAGE,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            -1,
+            0,
+        )
+    };
+    if at == libc::MAP_FAILED {
+        return Err(Error::last_os_error());
+    }
+    let at = at.cast::<u8>();
+    let at = at.wrapping_add(at.align_offset(HUGE_PAGE));
+    // SAFETY: the range lies in the mapping, which has room for the alignment. Without huge pages it is slower, and serves too.
+    unsafe { libc::madvise(at.cast(), bytes, libc::MADV_HUGEPAGE) };
+    for offset in (0..bytes).step_by(4096) {
+        // SAFETY: as above.
+        unsafe { at.wrapping_add(offset).write_volatile(1) };
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn touched_pages_are_resident() {
+        let faults = || {
+            // SAFETY: numbers only, which the kernel fills.
+            let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+            // SAFETY: valid for the call.
+            unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) };
+            (usage.ru_minflt, usage.ru_maxrss)
+        };
+        let (before, _) = faults();
+        touch(8 * HUGE_PAGE).unwrap();
+        let (after, peak_kib) = faults();
+        assert!(after >= before + 8, "{before} faults, then {after}");
+        assert!(peak_kib >= 16 << 10, "{peak_kib} KiB");
+    }
+
+    #[test]
+    fn what_is_available_is_less_than_an_address_space() {
+        let bytes = available().expect("/proc/meminfo has MemAvailable since Linux 3.14");
+        assert!((1 << 20..1 << 47).contains(&bytes));
+    }
+}
