@@ -143,8 +143,10 @@ fn favour_huge(block: Block, from: usize, bytes: usize) {
     }
     let Some(mut reliable) = pages::wants_huge() else { return };
     pages::huge::forbid_elsewhere(block.0.region);
-    // SAFETY: the span is ours.
-    unsafe { os::allow_huge(at, block.span_bytes()) };
+    // The last huge page may end behind the block, if nobody there takes what it brings for memory without pages.
+    let told = if pages::may_reach(block.0) { told_at_most(block) } else { block.span_bytes() };
+    // SAFETY: the span is ours, and what is behind it in the region is told a wish: it changes nothing there but how pages come.
+    unsafe { os::allow_huge(at, told) };
     block.set(LargeBody { huge: true, ..block.body() });
     // A lost update costs a sample, or gives one.
     UNSAMPLED.store((UNSAMPLED.load(Relaxed) + block.bytes() - from).min(UNSAMPLED_MAX), Relaxed);
@@ -185,10 +187,18 @@ fn may_sample() -> bool {
 /// From here on the block's span gets small pages, as all others do.
 fn forbid_huge(block: Block) {
     if block.huge() {
-        // SAFETY: the span is ours.
-        unsafe { os::forbid_huge(block.address(), block.span_bytes()) };
+        // SAFETY: as in `favour_huge`.
+        unsafe { os::forbid_huge(block.address(), told_at_most(block)) };
         block.set(LargeBody { huge: false, ..block.body() });
     }
+}
+
+/// Bytes from the block's begin that may have been told of huge pages: up to the end of the last one, which may lie behind the span.
+fn told_at_most(block: Block) -> usize {
+    let Place { region, granule } = block.0;
+    let end = block.address().addr() + block.span_bytes();
+    let behind = end.next_multiple_of(os::HUGE_PAGE) - end;
+    (block.span_bytes() + behind).min((region.granules() - granule) * GRANULE)
 }
 
 /// A block of `size` bytes in a span of `room` bytes.

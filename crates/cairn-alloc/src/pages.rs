@@ -209,15 +209,7 @@ pub fn grow(place: Place, granules: usize) -> bool {
 
 /// Shortens the span at `place` to `granules` (not 0); of the rest the first `used` granules may have been written.
 pub fn shrink(place: Place, granules: usize, used: usize) {
-    locked(|state| {
-        let Place { region, granule } = place;
-        let rest = region.len(granule) - granules;
-        if rest > 0 {
-            // SAFETY: the caller owns the span; under the page lock.
-            unsafe { (*region.descriptor(granule)).len = granules as u32 };
-            state.release(Place { region, granule: granule + granules }, rest, used.min(rest));
-        }
-    });
+    locked(|state| state.split(place, granules, used));
 }
 
 /// In the child of a fork: what a thread that is no more was about to bring back.
@@ -228,6 +220,11 @@ pub fn bury() {
 /// Whether a free span of `granules` has pages, or some.
 pub fn has_dirty(granules: usize) -> bool {
     locked(|state| state.has_dirty(granules))
+}
+
+/// Whether the granules behind a live span are free and may have pages, up to where a huge page ends.
+pub fn may_reach(place: Place) -> bool {
+    locked(|state| state.may_reach(place))
 }
 
 /// Whether huge pages are worth a try now, and if so whether the last ones all went well.

@@ -48,9 +48,9 @@ fn first_aligned(region: &Region, start: usize, align: usize) -> usize {
     start + (address.next_multiple_of(align * GRANULE) - address) / GRANULE
 }
 
-/// The shortest span of one tree that has `granules` at a multiple of `align`; of those that are too short to have
-/// them in any case only the first few are looked at.
-fn find_fitting(region: &Region, granules: usize, align: usize, dirty: bool) -> Option<usize> {
+/// The shortest span of one tree that has `granules` at a multiple of `align`, and pages for `pages` granules at least; of those that are too
+/// short to have them in any case, or may have too few pages, only the first few are looked at.
+fn find_fitting(region: &Region, granules: usize, align: usize, dirty: bool, pages: usize) -> Option<usize> {
     const LOOKS: usize = 8;
     let spans = spans(region);
     let tree = if dirty { &spans.dirty } else { &spans.clean };
@@ -58,11 +58,14 @@ fn find_fitting(region: &Region, granules: usize, align: usize, dirty: bool) -> 
     let at_least = |least| tree.first_where(&table, |table, n| table.0.len(n as usize) >= least);
     let fits = |n: &u32| {
         let start = *n as usize;
-        first_aligned(region, start, align) + granules <= start + region.len(start)
+        // SAFETY: the descriptor of a free span, under the page lock.
+        let has = unsafe { (*region.descriptor(start)).body.free.dirty as usize };
+        has >= pages && first_aligned(region, start, align) + granules <= start + region.len(start)
     };
     let mut candidates = core::iter::successors(at_least(granules), |n| tree.next(&table, *n)).take(LOOKS);
     let found = candidates.find(fits);
-    let found = if align > 1 { found.or_else(|| at_least(granules + (align - 1))) } else { found };
+    let found =
+        if align > 1 && pages == 0 { found.or_else(|| at_least(granules + (align - 1))) } else { found };
     found.map(|n| n as usize)
 }
 
@@ -87,12 +90,14 @@ impl State {
         if let Some(found) = self.take_first(granules, align, prefer) {
             return Some(found);
         }
-        let asked = align;
-        let align = if prefer == Prefer::Huge { align.max(CHUNK) } else { align };
+        let (asked, wanted) = (align, granules);
+        let (granules, align) =
+            if prefer == Prefer::Huge { self.in_huge_pages(granules, align) } else { (granules, align) };
         let room = granules + (align - 1);
         if prefer != Prefer::Clean
             && let Some(found) = self.take_first(granules, align, Prefer::Clean)
         {
+            self.split(found, wanted, granules);
             self.guard_peak(granules);
             return Some(found);
         }
@@ -102,13 +107,34 @@ impl State {
         // What was added may have joined a dirty span.
         let found = grown.then(|| self.take_first(granules, align, Prefer::Clean)).flatten();
         let found = found.or_else(|| self.take_first(granules, align, Prefer::Dirty));
-        // The alignment to huge pages was a wish.
+        if let Some(found) = found {
+            self.split(found, wanted, granules);
+        }
+        // What huge pages would need was a wish.
         let found = found
-            .or_else(|| self.take_first(granules, asked, Prefer::Clean))
-            .or_else(|| self.take_first(granules, asked, Prefer::Dirty));
+            .or_else(|| self.take_first(wanted, asked, Prefer::Clean))
+            .or_else(|| self.take_first(wanted, asked, Prefer::Dirty));
         // After it is taken, or what it needs could be given back.
         self.guard_peak(granules);
         found
+    }
+
+    /// Length and alignment of fresh memory that is to have huge pages. Where they are quick it is whole ones: what the last one brings behind
+    /// the end of the block is free then, and has pages.
+    fn in_huge_pages(&self, granules: usize, align: usize) -> (usize, usize) {
+        let whole = if self.is_huge_reliable() { granules.next_multiple_of(CHUNK) } else { granules };
+        (whole, align.max(CHUNK))
+    }
+
+    /// Shortens a live span to `granules` (not 0); of the rest the first `used` granules may have pages.
+    pub fn split(&mut self, place: Place, granules: usize, used: usize) {
+        let Place { region, granule } = place;
+        let rest = region.len(granule) - granules;
+        if rest > 0 {
+            // SAFETY: the caller owns the span; under the page lock.
+            unsafe { (*region.descriptor(granule)).len = granules as u32 };
+            self.release(Place { region, granule: granule + granules }, rest, used.min(rest));
+        }
     }
 
     /// After so many granules were taken fresh: if the heap now is larger than ever, free spans whose pages did not serve give as
@@ -167,15 +193,9 @@ impl State {
         kind: Prefer,
     ) -> Option<usize> {
         let dirty = kind != Prefer::Clean;
-        let start = find_fitting(region, granules, align, dirty)?;
-        if kind == Prefer::Huge {
-            // SAFETY: the descriptor of a free span, under the page lock.
-            let pages = unsafe { (*region.descriptor(start)).body.free.dirty as usize };
-            if pages < granules / 2 {
-                // Mostly fresh: better all of it is, and has huge pages.
-                return None;
-            }
-        }
+        // What is mostly fresh had better all be, and have huge pages.
+        let pages = if kind == Prefer::Huge { granules / 2 } else { 0 };
+        let start = find_fitting(region, granules, align, dirty, pages)?;
         let end = start + region.len(start);
         let from = if align > 1 {
             first_aligned(region, start, align)
@@ -259,6 +279,16 @@ impl State {
     pub fn has_dirty(&self, granules: usize) -> bool {
         let fits = |table: &Table, n: u32| table.0.len(n as usize) >= granules;
         region::regions().iter().any(|region| spans(region).dirty.first_where(&Table(region), fits).is_some())
+    }
+
+    /// Whether the granules behind a live span are free and may have pages, up to where a huge page ends.
+    pub fn may_reach(&self, place: Place) -> bool {
+        let Place { region, granule } = place;
+        let end = granule + region.len(granule);
+        let boundary = first_aligned(region, end, CHUNK);
+        let is_free = free_at(region, end).is_some_and(|free| end + free >= boundary);
+        // SAFETY: the bits of a free span, under the page lock.
+        is_free && unsafe { bits::count(region.dirty_words(), end, boundary) == boundary - end }
     }
 
     /// Cuts `granules` at `from` out of the free span at `start`; what is left stays free.

@@ -1,6 +1,6 @@
 //! Cutting a span.
 
-use super::{Kind, Place, Prefer, free_at};
+use super::{CHUNK, Filled, Huge, Kind, Place, Prefer, State, bits, free_at};
 use crate::pages::locked;
 
 /// What is left at either end stays free, if it is but one granule.
@@ -33,5 +33,49 @@ fn nothing_is_lost_of_a_span_that_is_cut() {
             state.unlink(region, start);
         }
         state.release(Place { region, granule }, 12, 0);
+    });
+}
+
+/// Takes 40 granules that are to have huge pages, gives `check` the span and how many granules behind it are free, and gives them back.
+fn with_huge_block(state: &mut State, check: impl FnOnce(&mut State, Place, Option<usize>)) {
+    // Not what another test has left.
+    state.purge(state.dirty_total);
+    let place = state.find(40, 1, Prefer::Huge).expect("forty granules");
+    let Place { region, granule } = place;
+    // SAFETY: the span is ours, under the page lock.
+    unsafe { (*region.descriptor(granule)).kind = Kind::Records };
+    assert_eq!(region.len(granule), 40);
+    check(state, place, free_at(region, granule + 40));
+    state.release(place, 40, 0);
+}
+
+/// Where huge pages come quickly, a large block's last one is whole: what it brings behind the block is free and may have pages.
+#[test]
+fn a_block_in_huge_pages_has_whole_ones() {
+    locked(|state| {
+        state.huge = Huge::new();
+        with_huge_block(state, |state, place, _| {
+            let end = place.granule + 40;
+            // SAFETY: bits of a free span, under the page lock.
+            let pages = unsafe { bits::count(place.region.dirty_words(), end, end + 1) };
+            assert_eq!(pages, 0, "a block that may get small pages has nothing behind it");
+            assert!(!state.may_reach(place));
+        });
+        (0..4).for_each(|_| _ = state.tried_huge(Filled::Quickly));
+        with_huge_block(state, |state, place, behind| {
+            let (end, rest) = (place.granule + 40, 2 * CHUNK - 40);
+            assert_eq!(place.region.address_of(place.granule).addr() % (CHUNK << 16), 0);
+            assert!(behind.is_some_and(|free| free >= rest));
+            // SAFETY: as above.
+            assert_eq!(unsafe { bits::count(place.region.dirty_words(), end, end + rest) }, rest);
+            assert!(state.may_reach(place));
+            // Not into what somebody else has taken.
+            let next = state.take_fitting(place.region, rest, 1, Prefer::Dirty).expect("the rest is free");
+            // SAFETY: the span is ours, under the page lock.
+            unsafe { (*place.region.descriptor(next)).kind = Kind::Records };
+            assert_eq!(state.may_reach(place), next != end);
+            state.release(Place { region: place.region, granule: next }, rest, rest);
+        });
+        state.huge = Huge::new();
     });
 }
