@@ -187,9 +187,22 @@ fn may_sample() -> bool {
 /// From here on the block's span gets small pages, as all others do.
 fn forbid_huge(block: Block) {
     if block.huge() {
-        // SAFETY: as in `favour_huge`.
-        unsafe { os::forbid_huge(block.address(), told_at_most(block)) };
+        // SAFETY: the span is ours.
+        unsafe { os::forbid_huge(block.address(), block.span_bytes()) };
+        forbid_behind(block);
         block.set(LargeBody { huge: false, ..block.body() });
+    }
+}
+
+/// The same for what lies behind a span that was told of huge pages, up to the end of its last one; and whoever was given that memory
+/// back meanwhile learns that it may have pages.
+fn forbid_behind(block: Block) {
+    let behind = told_at_most(block) - block.span_bytes();
+    if behind > 0 {
+        // SAFETY: advice changes no contents. What is there is in the region: free, or a block's, which may have asked for huge pages and
+        // misses a part of one now.
+        unsafe { os::forbid_huge(block.address().wrapping_add(block.span_bytes()), behind) };
+        pages::mark_reached(block.0);
     }
 }
 

@@ -227,6 +227,11 @@ pub fn may_reach(place: Place) -> bool {
     locked(|state| state.may_reach(place))
 }
 
+/// What is free behind a live span, up to where a huge page ends, may have pages, whatever became of it since it was asked for.
+pub fn mark_reached(place: Place) {
+    locked(|state| state.mark_reached(place));
+}
+
 /// Whether huge pages are worth a try now, and if so whether the last ones all went well.
 pub fn wants_huge() -> Option<bool> {
     locked(|state| state.wants_huge().then(|| state.is_huge_reliable()))

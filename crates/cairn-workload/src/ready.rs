@@ -26,7 +26,7 @@ pub fn run_if_asked() -> Option<i32> {
         eprintln!("cairn-workload ready: how many MiB?");
         return Some(2);
     };
-    let bytes = mib.saturating_mul(1 << 20).min(available().unwrap_or(usize::MAX) / 2);
+    let bytes = mib.saturating_mul(1 << 20).min(spare().unwrap_or(usize::MAX) / 2);
     match touch(bytes.next_multiple_of(HUGE_PAGE)) {
         Ok(()) => Some(0),
         Err(error) => {
@@ -36,11 +36,18 @@ pub fn run_if_asked() -> Option<i32> {
     }
 }
 
-/// What the kernel says can be used without swapping, in bytes.
-fn available() -> Option<usize> {
+/// Bytes that can be touched without pushing anything else out of memory: what is free, and what this container may have.
+fn spare() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.split_whitespace().next()?.parse::<usize>().ok().map(|kib| kib << 10)
+    let line = text.lines().find_map(|line| line.strip_prefix("MemFree:"))?;
+    let free = line.split_whitespace().next()?.parse::<usize>().ok()? << 10;
+    // Control groups of the second version; without a limit the first file says "max".
+    let of_group = |name| -> Option<usize> {
+        std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?.trim().parse().ok()
+    };
+    let left =
+        of_group("memory.max").zip(of_group("memory.current")).map(|(max, now)| max.saturating_sub(now));
+    Some(left.map_or(free, |left| free.min(left)))
 }
 
 /// Touches so many bytes of fresh memory, in huge pages where the kernel has them. They are given back at the process's end.
@@ -91,8 +98,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_available_is_less_than_an_address_space() {
-        let bytes = available().expect("/proc/meminfo has MemAvailable since Linux 3.14");
+    fn what_is_spare_is_less_than_an_address_space() {
+        let bytes = spare().expect("/proc/meminfo has MemFree");
         assert!((1 << 20..1 << 47).contains(&bytes));
     }
 }

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use cairn_core::count;
 use cairn_core::os::{self, Move};
 
-use super::{Block, align_for, grown, make, reach, release, uncount};
+use super::{Block, align_for, forbid_behind, grown, make, reach, release, uncount};
 use crate::class::GRANULE;
 use crate::descriptor::LargeBody;
 use crate::pages::{self, Prefer};
@@ -165,6 +165,9 @@ fn move_mapping(block: Block, bytes: usize) -> Option<Block> {
         to.copy_from_nonoverlapping(block.address().wrapping_add(moved), rest);
     }
     let (moved, used) = (moved / GRANULE, reach(block, (moved + rest).div_ceil(GRANULE)));
+    if block.huge() {
+        forbid_behind(block);
+    }
     come_along(block, new);
     if old_lost {
         drop_pages(block, moved * GRANULE, block.span_bytes());
@@ -220,6 +223,10 @@ fn move_parts(block: Block, new: Block, parts: &Parts) -> Option<(bool, usize)> 
 /// place knows nothing.
 fn come_along(old: Block, new: Block) {
     let huge = old.huge();
+    if !huge {
+        // The old place may lie where a neighbour's last huge page ended.
+        pages::huge::forbid_in_fresh(new.address(), new.span_bytes());
+    }
     old.set(LargeBody { huge: false, ..old.body() });
     new.set(LargeBody { huge, ..new.body() });
     grown(new, old.bytes());

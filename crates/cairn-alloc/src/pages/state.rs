@@ -97,8 +97,8 @@ impl State {
         if prefer != Prefer::Clean
             && let Some(found) = self.take_first(granules, align, Prefer::Clean)
         {
-            self.split(found, wanted, granules);
             self.guard_peak(granules);
+            self.split(found, wanted, granules);
             return Some(found);
         }
         let grown = region::regions().iter().any(|region| self.extend(region, room))
@@ -107,15 +107,15 @@ impl State {
         // What was added may have joined a dirty span.
         let found = grown.then(|| self.take_first(granules, align, Prefer::Clean)).flatten();
         let found = found.or_else(|| self.take_first(granules, align, Prefer::Dirty));
-        if let Some(found) = found {
-            self.split(found, wanted, granules);
-        }
         // What huge pages would need was a wish.
         let found = found
             .or_else(|| self.take_first(wanted, asked, Prefer::Clean))
             .or_else(|| self.take_first(wanted, asked, Prefer::Dirty));
-        // After it is taken, or what it needs could be given back.
+        // After it is taken, or what it needs could be given back; and before its end is free, for the same reason.
         self.guard_peak(granules);
+        if let Some(found) = found {
+            self.split(found, wanted, granules);
+        }
         found
     }
 
@@ -289,6 +289,24 @@ impl State {
         let is_free = free_at(region, end).is_some_and(|free| end + free >= boundary);
         // SAFETY: the bits of a free span, under the page lock.
         is_free && unsafe { bits::count(region.dirty_words(), end, boundary) == boundary - end }
+    }
+
+    /// What is free behind a live span, up to where a huge page ends, may have got pages from the last one of the span.
+    pub fn mark_reached(&mut self, place: Place) {
+        let Place { region, granule } = place;
+        let end = granule + region.len(granule);
+        let boundary = first_aligned(region, end, CHUNK);
+        if let Some(free) = free_at(region, end)
+            && end < boundary
+        {
+            self.unlink(region, end);
+            // SAFETY: the bits of a free span, under the page lock.
+            let dirty = unsafe {
+                bits::set(region.dirty_words(), end, boundary.min(end + free));
+                bits::count(region.dirty_words(), end, end + free)
+            };
+            self.link(region, end, free, dirty);
+        }
     }
 
     /// Cuts `granules` at `from` out of the free span at `start`; what is left stays free.

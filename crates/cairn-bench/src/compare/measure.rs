@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Once;
 
 use anyhow::Context;
 
@@ -63,7 +64,7 @@ pub fn measure(load: &Load, peer: &Peer, plan: &Plan, ready_mib: u64) -> anyhow:
     Ok(Measured { run, output, operation: outcome.map(|outcome| outcome.operation) })
 }
 
-/// What ran before must not decide how quick fresh memory is: see `cairn_workload::ready`.
+/// What ran before must not decide how quick fresh memory is: see `cairn_workload::ready`. Where memory is too short for that it has to go without.
 fn make_ready(plan: &Plan, mib: u64) -> anyhow::Result<()> {
     let status = Command::new(&plan.workload)
         .arg(ready::WORD)
@@ -72,12 +73,14 @@ fn make_ready(plan: &Plan, mib: u64) -> anyhow::Result<()> {
         .stdin(Stdio::null())
         .status()
         .with_context(|| format!("can't start {}", plan.workload.display()))?;
-    anyhow::ensure!(
-        status.success(),
-        "{} {} {mib} ended with {status}",
-        plan.workload.display(),
-        ready::WORD
-    );
+    static WARNED: Once = Once::new();
+    if !status.success() {
+        WARNED.call_once(|| {
+            eprintln!(
+                "{mib} MiB of free memory could not be touched before a run ({status}): what ran before may decide how quick it is"
+            );
+        });
+    }
     Ok(())
 }
 
