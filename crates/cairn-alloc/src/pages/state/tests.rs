@@ -58,7 +58,10 @@ fn a_block_in_huge_pages_has_whole_ones() {
             let end = place.granule + 40;
             // SAFETY: only the bits of a free span are looked at, under the page lock.
             let has_pages = || unsafe { bits::count(place.region.dirty_words(), end, end + 1) } > 0;
-            assert!(behind.is_none() || !has_pages(), "a block that may get small pages has nothing behind it");
+            assert!(
+                behind.is_none() || !has_pages(),
+                "a block that may get small pages has nothing behind it"
+            );
             assert!(!state.may_reach(place));
         });
         (0..4).for_each(|_| _ = state.tried_huge(Filled::Quickly));
