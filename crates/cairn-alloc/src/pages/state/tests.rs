@@ -72,11 +72,6 @@ fn a_block_in_huge_pages_has_whole_ones() {
             // SAFETY: as above.
             assert_eq!(unsafe { bits::count(place.region.dirty_words(), end, end + rest) }, rest);
             assert!(state.may_reach(place));
-            // A neighbour that gives its pages back while the block lives has some again when it ends.
-            state.purge(state.dirty_total);
-            assert!(!state.may_reach(place));
-            state.mark_reached(place);
-            assert!(state.may_reach(place));
             // Not into what somebody else has taken.
             let next = state.take_fitting(place.region, rest, 1, Prefer::Dirty).expect("the rest is free");
             // SAFETY: the span is ours, under the page lock.
