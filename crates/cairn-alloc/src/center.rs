@@ -173,28 +173,7 @@ impl Center {
     /// `gone` is called when all are back, still under the lock.
     pub fn flush(&self, class: usize, blocks: &[*mut u8], gone: impl FnOnce()) {
         let done = self.locked(|state| {
-            let mut rest = blocks;
-            while let Some(&first) = rest.first() {
-                // Blocks that are freed together were mostly allocated together: whole runs lie in one slab.
-                let (slab, start) = Slab::of_block(first.addr(), class).ok_or((Fault::Misplaced, first))?;
-                let count = slab.put_run(start, rest, class);
-                // At once: should a later block be wrong, a handler of the signal may go on to use the heap.
-                state.free += count;
-                rest = &rest[count..];
-                let leaves = slab.body().free >= u32::from(slab.body().leave_at);
-                if count == 0 || leaves {
-                    // Before the slab is perhaps gone, and with it what it knows of the next block.
-                    let fault = rest.first().and_then(|next| slab.fault_of_own(next.addr(), class));
-                    if leaves {
-                        state.replace(slab, class);
-                    }
-                    // A slab takes its block or says what is wrong with it; should it ever do neither, this must not go on for ever.
-                    debug_assert!(count > 0 || fault.is_some());
-                    if let Some(fault) = fault.or((count == 0).then_some(Fault::Misplaced)) {
-                        return Err((fault, rest[0]));
-                    }
-                }
-            }
+            state.put_back(class, blocks)?;
             gone();
             Ok(())
         });
@@ -320,6 +299,36 @@ pub struct Totals {
 }
 
 impl State {
+    /// Puts blocks of `class` back into their slabs; at the first that can't be, says why. Not inlined: its loop needs all registers.
+    #[inline(never)]
+    fn put_back(&mut self, class: usize, blocks: &[*mut u8]) -> Result<(), (Fault, *mut u8)> {
+        let mut rest = blocks;
+        while let Some(&first) = rest.first() {
+            // Blocks that are freed together were mostly allocated together: whole runs lie in one slab.
+            let Some((slab, start)) = Slab::of_block(first.addr(), class) else {
+                return Err((Fault::Misplaced, first));
+            };
+            let count = slab.put_run(start, rest, class);
+            // At once: should a later block be wrong, a handler of the signal may go on to use the heap.
+            self.free += count;
+            rest = &rest[count..];
+            let leaves = slab.body().free >= u32::from(slab.body().leave_at);
+            if count == 0 || leaves {
+                // Before the slab is perhaps gone, and with it what it knows of the next block.
+                let fault = rest.first().and_then(|next| slab.fault_of_own(next.addr(), class));
+                if leaves {
+                    self.replace(slab, class);
+                }
+                // A slab takes its block or says what is wrong with it; should it ever do neither, this must not go on for ever.
+                debug_assert!(count > 0 || fault.is_some());
+                if let Some(fault) = fault.or((count == 0).then_some(Fault::Misplaced)) {
+                    return Err((fault, rest[0]));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Has `take` take blocks from the fullest slab, or from a new one; returns how many, 0 if memory is short.
     fn take(&mut self, class: usize, take: impl FnOnce(Slab) -> usize) -> usize {
         let Some(slab) = self.fullest().or_else(|| self.add(class)) else { return 0 };

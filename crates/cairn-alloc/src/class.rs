@@ -188,6 +188,17 @@ impl Shape {
         ((offset as u64 * self.reciprocal) >> RECIPROCAL_SHIFT) as usize
     }
 
+    /// The index of the block that begins at `offset` from the slab's first byte, if one does.
+    ///
+    /// The bits of the product below the point tell the remainder: less than the reciprocal if there is none, as much or more if there is
+    /// (Lemire, Kaser, Kurz, "Faster remainder by direct computation", 2019), for offsets in a slab.
+    #[inline(always)]
+    pub fn index_at(&self, offset: usize) -> Option<usize> {
+        const BEHIND: u32 = u64::BITS - RECIPROCAL_SHIFT;
+        let product = offset as u64 * self.reciprocal;
+        (product << BEHIND < self.reciprocal << BEHIND).then_some((product >> RECIPROCAL_SHIFT) as usize)
+    }
+
     /// How many quarters of a slab `blocks` blocks are, rounded down: 0 to 3 for less than all of them.
     #[inline]
     pub const fn quarters(&self, blocks: usize) -> usize {
@@ -422,7 +433,13 @@ mod tests {
             assert_eq!(shape.quarters(0), 0);
             for block in 0..shape.blocks as usize {
                 for inside in [0, 1, size / 2, size - 1] {
-                    assert_eq!(shape.index_of(block * size + inside), block, "size {size}");
+                    let offset = block * size + inside;
+                    assert_eq!(shape.index_of(offset), block, "size {size}");
+                    assert_eq!(
+                        shape.index_at(offset),
+                        (inside == 0).then_some(block),
+                        "size {size}, offset {offset}"
+                    );
                 }
             }
         }

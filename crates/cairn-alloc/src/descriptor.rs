@@ -96,7 +96,7 @@ pub struct SlabBody {
     pub free: u32,
     /// Blocks from here on were never handed out, and their bitmap words are not initialized.
     pub carved: u32,
-    /// No bit is set in the words before this one.
+    /// No bit is set in the words before this one, which is initialized once a block was carved.
     pub first_word: u32,
     /// The list it is in, or [`NO_LIST`].
     pub list: u8,

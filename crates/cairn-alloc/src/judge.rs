@@ -66,11 +66,10 @@ fn judge(block: *mut u8, call: Call) -> usize {
 /// What is wrong with an address in a slab of `class`, if anything is.
 fn fault_of(place: Place, class: usize, block: *mut u8, call: Call) -> Option<Fault> {
     let (shape, offset) = (&class::SHAPES[class], Slab::at(place).offset_of(block.addr()));
-    let index = shape.index_of(offset);
-    if index >= shape.blocks as usize {
+    if offset >= shape.blocks as usize * shape.size as usize {
         return Some(Fault::NeverAllocated);
     }
-    if index * shape.size as usize != offset {
+    if shape.index_at(offset).is_none() {
         return Some(Fault::Interior);
     }
     // SAFETY: a block of a slab begins here.

@@ -286,45 +286,39 @@ impl Slab {
     /// does not, or that can't be put back, see [`fault_of_own`](Slab::fault_of_own). `start` is the slab's first byte. Returns how many.
     #[inline(always)]
     pub fn put_run(self, start: usize, blocks: &[*mut u8], class: usize) -> usize {
-        let (shape, body) = (&SHAPES[class], self.body());
-        let (bitmap, size) = (body.bitmap, shape.size as usize);
-        let carved_bytes = body.carved as usize * size;
-        let mut first_word = body.first_word as usize;
+        let (shape, body) = (SHAPES[class], self.body());
+        let bitmap = body.bitmap;
+        let carved_bytes = body.carved as usize * shape.size as usize;
         let mut count = 0;
-        // The bits of one word stand in a register meanwhile: through memory each block would wait for the one before. At first that of no block.
-        let (mut word, mut bits) = (usize::MAX, 0);
-        for &address in blocks {
-            let offset = address.addr().wrapping_sub(start);
+        // The bits of one word stand in a register meanwhile: through memory each block would wait for the one before.
+        let mut word = body.first_word as usize;
+        // SAFETY: there is a first word, see descriptor.rs.
+        let mut bits = unsafe { *bitmap.add(word) };
+        while count < blocks.len() {
+            let offset = blocks[count].addr().wrapping_sub(start);
             if offset >= carved_bytes {
                 break;
             }
-            let block = shape.index_of(offset);
-            if block * size != offset {
-                break;
-            }
+            let Some(block) = shape.index_at(offset) else { break };
             if block / 64 != word {
-                if word != usize::MAX {
-                    // SAFETY: the word was read below.
-                    unsafe { *bitmap.add(word) = bits };
+                // SAFETY: the old word was read here; the new one counts because the block was carved.
+                unsafe {
+                    *bitmap.add(word) = bits;
+                    word = block / 64;
+                    bits = *bitmap.add(word);
                 }
-                word = block / 64;
-                first_word = first_word.min(word);
-                // SAFETY: the word counts because the block was carved.
-                bits = unsafe { *bitmap.add(word) };
+                body.first_word = body.first_word.min(word as u32);
             }
-            let bit = 1 << (block % 64);
-            if bits & bit != 0 {
+            let with = bits | 1 << (block % 64);
+            if with == bits {
                 break;
             }
-            bits |= bit;
+            bits = with;
             count += 1;
         }
-        if word != usize::MAX {
-            // SAFETY: the word was read above.
-            unsafe { *bitmap.add(word) = bits };
-        }
+        // SAFETY: the word was read above.
+        unsafe { *bitmap.add(word) = bits };
         body.free += count as u32;
-        body.first_word = first_word as u32;
         if body.holes == Holes::Given {
             body.holes = Holes::Idle;
         }
@@ -345,10 +339,7 @@ impl Slab {
         if offset >= shape.blocks as usize * shape.size as usize {
             return Some(Fault::NeverAllocated);
         }
-        let block = shape.index_of(offset);
-        if block * shape.size as usize != offset {
-            return Some(Fault::Interior);
-        }
+        let Some(block) = shape.index_at(offset) else { return Some(Fault::Interior) };
         if block >= body.carved as usize {
             return Some(Fault::NeverAllocated);
         }
