@@ -8,12 +8,14 @@
 //!                    results: every run, as JSON
 //!                                  │
 //!        ratios ─► standing: won, lost, in doubt ─► bars: what has to be reached
+//!           └────► chance: how much of a mean is luck
 //!                                  │
 //!                              sections ─► tables (terminal), markdown, page (HTML)
 //! ```
 
 pub mod bars;
 pub mod catalogue;
+pub mod chance;
 pub mod disturbance;
 pub mod list;
 pub mod markdown;

@@ -4,6 +4,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::bars::bars;
+use super::chance;
 use super::peers::GLIBC;
 use super::ratios::{Over, Unit, mean, median, ratio, unit_value};
 use super::results::{LoadResult, Quantity, Results};
@@ -52,6 +53,7 @@ pub fn summary(results: &Results) -> Vec<Section> {
             })
             .map(|unit| overall_section(results, unit)),
     );
+    sections.push(chance_section(results));
     sections.extend(JUDGED.map(|quantity| groups_section(results, quantity)));
     sections.push(wins_section(results));
     sections.extend(losses_section(results));
@@ -134,6 +136,31 @@ fn overall_section(results: &Results, unit: Unit) -> Section {
 fn mean_cell(results: &Results, name: &str, quantity: Quantity, unit: Unit, over: Over) -> String {
     let mean = mean(results, name, quantity, unit, over).map(|(value, _)| value);
     show(mean, |value| format!("{value:.2}"))
+}
+
+fn chance_section(results: &Results) -> Section {
+    const QUANTITIES: [Quantity; 2] = [Quantity::Wall, Quantity::Cpu];
+    let mut heads = vec!["allocator".to_owned()];
+    for quantity in QUANTITIES {
+        let words = quantity.in_words();
+        heads.extend([format!("{words} by median"), "by minimum".to_owned(), "by other turns".to_owned()]);
+    }
+    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    let mut table = new_table(presets::UTF8_FULL_CONDENSED, &heads);
+    for name in results.allocators() {
+        let mut row = vec![name.to_owned()];
+        for quantity in QUANTITIES {
+            let means = chance::means(results, name, quantity);
+            let ways = means.map(|means| [means.by_median, means.by_minimum, means.by_other_turns]);
+            row.extend((0..3).map(|at| show(ways.map(|ways| ways[at]), |value| format!("{value:.3}"))));
+        }
+        table.add_row(row);
+    }
+    let note = "The best of several peers is in part the luckiest, so that the mean of an allocator as fast as each of them is above 1.00. By \
+                other turns: each run against that of the same turn of the peer that was best in the other turns, whose luck is spent there; \
+                where these name the wrong one of two close peers it errs to the other side. A peer is compared with the other peers. Loads \
+                that the allocator ran at least twice, without a failure.";
+    Section::new("What chance does to these means; 1.00 is the best peer on each load", note, table)
 }
 
 fn groups_section(results: &Results, quantity: Quantity) -> Section {
@@ -335,9 +362,15 @@ mod tests {
         results.instructions =
             vec![Instructions { load: "small".to_owned(), counts, failures: vec!["why".to_owned()] }];
         let titles: Vec<String> = summary(&results).into_iter().map(|section| section.title).collect();
-        for title in
-            ["The bars", "Geometric means", "Means of peak RSS", "Who wins", "Losses", "Instructions"]
-        {
+        for title in [
+            "The bars",
+            "Geometric means",
+            "What chance",
+            "Means of peak RSS",
+            "Who wins",
+            "Losses",
+            "Instructions",
+        ] {
             assert!(titles.iter().any(|other| other.starts_with(title)), "{title} in {titles:?}");
         }
         assert!(text(&instructions_section(&results).unwrap()).contains("17.2"));
