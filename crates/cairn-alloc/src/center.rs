@@ -173,7 +173,7 @@ impl Center {
     /// `gone` is called when all are back, still under the lock.
     pub fn flush(&self, class: usize, blocks: &[*mut u8], gone: impl FnOnce()) {
         let done = self.locked(|state| {
-            state.put_back(class, blocks)?;
+            state.put_into_slabs(class, blocks)?;
             gone();
             Ok(())
         });
@@ -301,7 +301,7 @@ pub struct Totals {
 impl State {
     /// Puts blocks of `class` back into their slabs; at the first that can't be, says why. Not inlined: its loop needs all registers.
     #[inline(never)]
-    fn put_back(&mut self, class: usize, blocks: &[*mut u8]) -> Result<(), (Fault, *mut u8)> {
+    fn put_into_slabs(&mut self, class: usize, blocks: &[*mut u8]) -> Result<(), (Fault, *mut u8)> {
         let mut rest = blocks;
         while let Some(&first) = rest.first() {
             // Blocks that are freed together were mostly allocated together: whole runs lie in one slab.

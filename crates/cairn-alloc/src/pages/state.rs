@@ -17,8 +17,9 @@ const TURN_SHARE: usize = 32;
 /// but at least so many granules.
 const TURN_MIN: usize = 16;
 
-/// At a new peak this part of what is in use may be free with pages.
-const PEAK_SHARE: usize = 16;
+/// At a new peak this part of what is in use may be free with pages: a quarter. With less, pages go back that the next blocks need: a sixteenth costs
+/// a tenth to a quarter more time where blocks are large, and saves no memory; with a half the peak grows (docs/decisions/rest.md).
+const PEAK_SHARE: usize = 4;
 /// A new peak gives back at most so many granules at a time: 64 MiB, some 4 ms.
 const PEAK_STEP_MAX: usize = 1024;
 
@@ -138,7 +139,7 @@ impl State {
     }
 
     /// After so many granules were taken fresh: if the heap now is larger than ever, free spans whose pages did not serve give as
-    /// many of them back, but for a sixteenth of what is in use. So what is cut up badly for the sizes of today does not add to
+    /// many of them back, but for a quarter of what is in use. So what is cut up badly for the sizes of today does not add to
     /// the peak; and where sizes only come and go, below the peak, nothing is given back here.
     fn guard_peak(&mut self, granules: usize) {
         let in_use = self.in_use();
