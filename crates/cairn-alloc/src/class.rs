@@ -191,7 +191,8 @@ impl Shape {
     /// The index of the block that begins at `offset` from the slab's first byte, if one does.
     ///
     /// The bits of the product below the point tell the remainder: less than the reciprocal if there is none, as much or more if there is
-    /// (Lemire, Kaser, Kurz, "Faster remainder by direct computation", 2019), for offsets in a slab.
+    /// (Lemire, Kaser, Kurz, "Faster remainder by direct computation", 2019), for offsets in a slab. What is left behind its last block may look like
+    /// the begin of one more.
     #[inline(always)]
     pub fn index_at(&self, offset: usize) -> Option<usize> {
         const BEHIND: u32 = u64::BITS - RECIPROCAL_SHIFT;
@@ -354,6 +355,8 @@ const _: () = {
         // Offsets are below 2^18 and the reciprocal's error is below `size`, so that
         // offset * error < 2^18 * 2^15 < 2^40: the multiplication is exact (checked for each block in a test).
         assert!(shape.granules as usize <= GRANULES_MAX);
+        // What the errors of all blocks before add up to is less than a block, so it is no remainder: see `index_at`.
+        assert!(shape.reciprocal > (shape.granules as usize * GRANULE + size) as u64);
         class += 1;
     }
     // For each alignment and size: the class of the rounded size is a multiple of the alignment.

@@ -292,7 +292,7 @@ impl Slab {
         let mut count = 0;
         // The bits of one word stand in a register meanwhile: through memory each block would wait for the one before.
         let mut word = body.first_word as usize;
-        // SAFETY: there is a first word, see descriptor.rs.
+        // SAFETY: there is a first word, see descriptor.rs: who makes a slab takes blocks from it before others see it.
         let mut bits = unsafe { *bitmap.add(word) };
         while count < blocks.len() {
             let offset = blocks[count].addr().wrapping_sub(start);

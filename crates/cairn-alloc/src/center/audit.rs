@@ -62,6 +62,9 @@ fn check_slab(audit: &mut Audit, place: Place) -> Found {
         })?;
         set += bits.count_ones() as usize;
     }
+    must((body.first_word as usize) < carved.div_ceil(64), || {
+        wrong("is said to have its first free blocks behind all that it handed out")
+    })?;
     must_be(free, set, || wrong("counts another number of free blocks than its bitmap has"))?;
     let list = list_for(slab.available(), class);
     must_be(body.list.into(), list.into(), || wrong("is in the list of another fullness"))?;

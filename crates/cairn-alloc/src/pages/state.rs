@@ -17,13 +17,6 @@ const TURN_SHARE: usize = 32;
 /// but at least so many granules.
 const TURN_MIN: usize = 16;
 
-/// At a new peak this part of what is in use may be free with pages: a quarter. With less, pages go back that the next blocks need: a sixteenth costs
-/// a tenth to a quarter more time where blocks are large, and saves no memory; with a half the peak grows (docs/decisions/rest.md).
-const PEAK_SHARE: usize = 4;
-/// But at most so many granules, 64 MiB, and a lesser part:
-const PEAK_SPARE: usize = 1024;
-/// a sixteenth.
-const PEAK_SHARE_BEYOND: usize = 16;
 /// A new peak gives back at most so many granules at a time: 64 MiB, some 4 ms.
 const PEAK_STEP_MAX: usize = 1024;
 
@@ -45,6 +38,14 @@ pub struct State {
     huge: Huge,
     /// The most granules that were in use, or free with pages, at a time.
     peak: usize,
+}
+
+/// How many granules may be free with pages at a new peak, with so many in use: a quarter, or, if that is less, a sixteenth and 64 MiB, since what is in
+/// use need not have been touched. With less, pages go back that the next blocks need: a sixteenth alone costs a tenth to two fifths more time where
+/// blocks are large, and saves no memory. With a half the peak of some programs grows (docs/decisions/rest.md).
+const fn spare_at_peak(in_use: usize) -> usize {
+    let (quarter, bound) = (in_use / 4, in_use / 16 + 1024);
+    if quarter < bound { quarter } else { bound }
 }
 
 /// The first granule from `start` on whose address is a multiple of so many.
@@ -143,13 +144,12 @@ impl State {
     }
 
     /// After so many granules were taken fresh: if the heap now is larger than ever, free spans whose pages did not serve give as
-    /// many of them back, but for a quarter of what is in use (less of much). So what is cut up badly for the sizes of today does not add to
+    /// many of them back, but for [a part](spare_at_peak) of what is in use. So what is cut up badly for the sizes of today does not add to
     /// the peak; and where sizes only come and go, below the peak, nothing is given back here.
     fn guard_peak(&mut self, granules: usize) {
         let in_use = self.in_use();
         if in_use + self.dirty_total > self.peak {
-            let free = (in_use / PEAK_SHARE).min(PEAK_SPARE + in_use / PEAK_SHARE_BEYOND);
-            let spare = self.dirty_total.saturating_sub(free);
+            let spare = self.dirty_total.saturating_sub(spare_at_peak(in_use));
             self.purge(spare.min(granules).min(PEAK_STEP_MAX));
             self.peak = self.peak.max(in_use + self.dirty_total);
         }

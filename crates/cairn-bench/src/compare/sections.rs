@@ -157,10 +157,11 @@ fn chance_section(results: &Results) -> Section {
         table.add_row(row);
     }
     let note = "The best of several peers is in part the luckiest, so that the mean of an allocator as fast as each of them is above 1.00. By \
-                other turns: each run against that of the same turn of the peer that was best in the other turns, whose luck is spent there; \
-                where these name the wrong one of two close peers it errs to the other side. A peer is compared with the other peers. Loads \
-                that the allocator ran at least twice, without a failure.";
-    Section::new("What chance does to these means; 1.00 is the best peer on each load", note, table)
+                median, by minimum: to the least median, the least minimum of a peer. By other turns: each run to that of the same turn of the \
+                peer with the least median in the other turns, whose luck is spent there; where these name the wrong one of two close peers it \
+                errs to the other side, so on average the truth lies between. A peer is compared with the other peers. Loads that the allocator \
+                ran at least twice; without peers of which a run failed.";
+    Section::new("What chance does to the means of ratios to the best peer on each load", note, table)
 }
 
 fn groups_section(results: &Results, quantity: Quantity) -> Section {

@@ -1,5 +1,7 @@
 //! Slabs: bitmap, counts, first word, lists, sums.
 
+use std::vec::Vec;
+
 use super::{allocate, alone, free, half_free, is_whole, says_among_others, slab_of, wrong_among_others};
 use crate::center;
 use crate::class::SHAPES;
@@ -71,5 +73,21 @@ fn bits_of_blocks_that_were_never_handed_out() {
             "marks blocks as free that were never handed out",
         );
         free(block);
+    });
+}
+
+#[test]
+fn a_first_word_behind_the_last() {
+    alone(|| {
+        // Until all that came back is out again, the words before the first one hold the free blocks.
+        let blocks: Vec<_> = core::iter::from_fn(|| Some(allocate(16))).take(5000).collect();
+        let body = blocks
+            .iter()
+            .map(|block| slab_of(*block).body())
+            .find(|body| body.free == 0)
+            .expect("a full slab");
+        let words = body.carved.div_ceil(64);
+        wrong_among_others(&mut body.first_word, words, "behind all that it handed out");
+        blocks.into_iter().for_each(free);
     });
 }

@@ -1,6 +1,6 @@
 //! Cutting a span.
 
-use super::{CHUNK, Filled, Huge, Kind, Place, Prefer, State, bits, free_at};
+use super::{CHUNK, Filled, Huge, Kind, Place, Prefer, State, bits, free_at, spare_at_peak};
 use crate::pages::locked;
 
 /// What is left at either end stays free, if it is but one granule.
@@ -89,4 +89,11 @@ fn a_block_in_huge_pages_has_whole_ones() {
         });
         state.huge = Huge::new();
     });
+}
+
+#[test]
+fn a_new_peak_spares_a_quarter_or_64_mib_and_a_sixteenth() {
+    assert_eq!(spare_at_peak(1000), 250);
+    assert_eq!(spare_at_peak(5461), 1365);
+    assert_eq!(spare_at_peak(16_000), 2024);
 }
