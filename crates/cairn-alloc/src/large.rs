@@ -187,8 +187,7 @@ fn may_sample() -> bool {
 /// From here on the block's span gets small pages, as all others do.
 fn forbid_huge(block: Block) {
     if block.huge() {
-        // SAFETY: the span is ours.
-        unsafe { os::forbid_huge(block.address(), block.span_bytes()) };
+        pages::huge::forbid(block.0.region, block.address(), block.span_bytes());
         forbid_behind(block);
         block.set(LargeBody { huge: false, ..block.body() });
     }
@@ -199,9 +198,8 @@ fn forbid_huge(block: Block) {
 fn forbid_behind(block: Block) {
     let behind = told_at_most(block) - block.span_bytes();
     if behind > 0 {
-        // SAFETY: advice changes no contents. What is there is in the region: free, or a block's, which may have asked for huge pages and
-        // misses a part of one now.
-        unsafe { os::forbid_huge(block.address().wrapping_add(block.span_bytes()), behind) };
+        // What is there is free, or a block's, which may have asked for huge pages and misses a part of one now.
+        pages::huge::forbid(block.0.region, block.address().wrapping_add(block.span_bytes()), behind);
         pages::mark_reached(block.0);
     }
 }

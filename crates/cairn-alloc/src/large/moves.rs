@@ -62,8 +62,8 @@ pub(super) fn extend(block: Block, bytes: usize) -> bool {
     // Where address space is short there may be no place to move to.
     if region::is_roomy() && block.bytes() >= move_min() && Parts::of(block).is_none() {
         if block.huge() {
-            // SAFETY: the span is ours, and so is its rest.
-            unsafe { os::forbid_huge(block.address().wrapping_add(before), block.span_bytes() - before) };
+            let rest = block.span_bytes() - before;
+            pages::huge::forbid(block.0.region, block.address().wrapping_add(before), rest);
         }
         pages::shrink(block.0, before / GRANULE, 0);
         return false;

@@ -123,7 +123,7 @@ pub fn fill(chunk: Place) -> Filled {
     unsafe {
         os::allow_huge(at, CHUNK * GRANULE);
         let filled = timed(at);
-        os::forbid_huge(at, CHUNK * GRANULE);
+        forbid(chunk.region, at, CHUNK * GRANULE);
         if filled == Filled::Not {
             // A part may have got pages before the kernel gave up, and the chunk comes back as one without.
             os::purge(at, CHUNK * GRANULE);
@@ -140,6 +140,18 @@ pub fn forbid_elsewhere(region: &Region) {
     if !USED.swap(true, Relaxed) {
         // SAFETY: the region's own reservation.
         unsafe { os::forbid_huge(region.address_of(0), region.granules() * GRANULE) };
+    }
+}
+
+/// From here on a range of the region gets small pages. Where the kernel refuses that (each border of advice is one of a process's mappings, and they may
+/// be used up), all of the region is told, which takes no border: or 2 MiB would come at a touch for good, which nobody counts. Live
+/// blocks that have asked for huge pages lose a wish.
+pub fn forbid(region: &Region, at: *mut u8, bytes: usize) {
+    // SAFETY: the caller's range, which lies in the region, or the region's own reservation.
+    unsafe {
+        if !os::forbid_huge(at, bytes) {
+            os::forbid_huge(region.address_of(0), region.granules() * GRANULE);
+        }
     }
 }
 

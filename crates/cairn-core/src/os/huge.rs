@@ -40,13 +40,13 @@ fn chosen_mode_allows() -> bool {
 }
 
 /// Keeps huge pages out of a range (`madvise(MADV_NOHUGEPAGE)`), whatever the system's default is: a page of a
-/// sparsely used range then stays a small one. A refusal changes nothing.
+/// sparsely used range then stays a small one. False if the kernel refuses, which changes nothing.
 ///
 /// # Safety
 /// The range is page-aligned and lies in a reservation of the caller.
-pub unsafe fn forbid_huge(at: *mut u8, bytes: usize) {
+pub unsafe fn forbid_huge(at: *mut u8, bytes: usize) -> bool {
     // SAFETY: advice on the caller's own range changes no contents.
-    unsafe { advise(at, bytes, libc::MADV_NOHUGEPAGE) };
+    unsafe { advise(at, bytes, libc::MADV_NOHUGEPAGE) }
 }
 
 /// Lets faults in a range bring huge pages (`madvise(MADV_HUGEPAGE)`), until [`forbid_huge`]. A refusal changes nothing.
