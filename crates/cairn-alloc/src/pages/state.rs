@@ -43,9 +43,10 @@ pub struct State {
 /// How many granules may be free with pages at a new peak, with so many in use: a quarter, or, if that is less, a sixteenth and 64 MiB, since what is in
 /// use need not have been touched. With less, pages go back that the next blocks need: a sixteenth alone costs a tenth to two fifths more time where
 /// blocks are large, and saves no memory. With a half the peak of some programs grows (docs/decisions/rest.md).
-const fn spare_at_peak(in_use: usize) -> usize {
-    let (quarter, bound) = (in_use / 4, in_use / 16 + 1024);
-    if quarter < bound { quarter } else { bound }
+fn spare_at_peak(in_use: usize) -> usize {
+    /// 64 MiB.
+    const BOUND: usize = 1024;
+    (in_use / 4).min(in_use / 16 + BOUND)
 }
 
 /// The first granule from `start` on whose address is a multiple of so many.
