@@ -11,6 +11,7 @@
 //! (not the bytes) to a span with twice the room: moves.rs.
 
 mod moves;
+mod written;
 
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -23,6 +24,7 @@ use crate::fault::{self, Call};
 use crate::pages::huge::Filled;
 use crate::pages::{self, Prefer};
 use crate::region::{self, Place};
+use written::Written;
 
 /// From this many bytes on, a zeroed block is looked at when it is freed.
 const SPARSE_MIN: usize = 1 << 20;
@@ -37,6 +39,8 @@ const SAMPLE_EACH: usize = 16 << 20;
 /// and for so many at once.
 const UNSAMPLED_MAX: usize = 4 * SAMPLE_EACH;
 
+/// What is known of those between these two.
+static WRITTEN: Written = Written::new();
 /// Bytes of fresh blocks for which no huge page was filled yet.
 static UNSAMPLED: AtomicUsize = AtomicUsize::new(UNSAMPLED_MAX);
 /// Live large blocks.
@@ -109,7 +113,7 @@ pub fn whole_pages(size: usize) -> Option<usize> {
 pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
     // Who asks for zeros may well leave most of them alone.
     let prefer = match zeroed {
-        false if size <= FILLED_MAX => Prefer::Filled,
+        false if size <= FILLED_MAX || (size < HUGE_MIN && is_filled(size)) => Prefer::Filled,
         false if align_for(size) > 1 => Prefer::Huge,
         _ => Prefer::Dirty,
     };
@@ -119,8 +123,29 @@ pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
         block.set(LargeBody { zeroed: true, ..block.body() });
     } else if size >= HUGE_MIN {
         favour_huge(block, 0, 0);
+    } else if prefer == Prefer::Dirty {
+        watch(block);
     }
     block.address()
+}
+
+/// Whether a block between [`FILLED_MAX`] and [`HUGE_MIN`] is likely to be written from end to end.
+fn is_filled(size: usize) -> bool {
+    pages::huge::are_on()
+        && WRITTEN.expects(size, |granule, granules| {
+            // What became of the block meanwhile makes no difference: a place in a region can always be asked about.
+            let region = &region::regions()[0];
+            granule + granules <= region.granules()
+                && is_resident(Place { region, granule }, granules) == Some(true)
+        })
+}
+
+/// A block that is not known to be filled was given out: if all of it is fresh, what becomes of it tells about the next ones.
+fn watch(block: Block) {
+    let Place { region, granule } = block.0;
+    if core::ptr::eq(region, &region::regions()[0]) && !pages::is_dirty(block.0) {
+        WRITTEN.watch(granule, block.bytes().div_ceil(GRANULE));
+    }
 }
 
 /// The alignment of a block that may get huge pages, if address space is plenty.
@@ -249,9 +274,13 @@ fn mark_touched(block: Block, granules: usize) {
     let part = granules.div_ceil(PARTS_MAX).max(PART_MIN);
     let mut first = 0;
     while first < granules {
-        let sparse = is_sparse(block, first, part.min(granules - first));
+        let is_sparse = |first| {
+            let place = Place { granule: block.0.granule + first, ..block.0 };
+            is_resident(place, part.min(granules - first)) == Some(false)
+        };
+        let sparse = is_sparse(first);
         let mut end = (first + part).min(granules);
-        while end < granules && is_sparse(block, end, part.min(granules - end)) == sparse {
+        while end < granules && is_sparse(end) == sparse {
             end = (end + part).min(granules);
         }
         let at = block.address().wrapping_add(first * GRANULE);
@@ -263,19 +292,20 @@ fn mark_touched(block: Block, granules: usize) {
     }
 }
 
-/// Whether less than half of a few pages in the middle of these granules are in memory.
-fn is_sparse(block: Block, first: usize, granules: usize) -> bool {
+/// Whether at least half of a few pages in the middle of these granules are in memory; None if the kernel doesn't say.
+fn is_resident(first: Place, granules: usize) -> Option<bool> {
     const SAMPLE: usize = 16;
     let pages = granules * (GRANULE / os::page_size());
     let mut resident = [0u8; SAMPLE];
     let resident = &mut resident[..SAMPLE.min(pages)];
-    let page = first * (GRANULE / os::page_size()) + (pages - resident.len()) / 2;
-    // SAFETY: the span is ours and mapped, and the sample lies in it.
-    if !unsafe { os::resident(block.address().wrapping_add(page * os::page_size()), resident) } {
-        return false;
+    let page = (pages - resident.len()) / 2;
+    let at = first.region.address_of(first.granule).wrapping_add(page * os::page_size());
+    // SAFETY: a region is mapped from end to end, and the caller's granules lie in one.
+    if !unsafe { os::resident(at, resident) } {
+        return None;
     }
     let touched = resident.iter().filter(|page| **page & 1 != 0).count();
-    touched < resident.len() / 2
+    Some(touched >= resident.len() / 2)
 }
 
 /// How many granules may have pages if the program may have used so many: the last huge page may reach beyond them, into

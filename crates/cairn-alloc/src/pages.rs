@@ -217,9 +217,9 @@ pub fn bury() {
     locked(State::recover_chunk);
 }
 
-/// Whether a free span of `granules` has pages, or some.
-pub fn has_dirty(granules: usize) -> bool {
-    locked(|state| state.has_dirty(granules))
+/// Whether a free span has pages for `granules`.
+pub fn has_filled(granules: usize) -> bool {
+    locked(|_| State::has_filled(granules))
 }
 
 /// Whether the granules behind a live span are free and may have pages, up to where a huge page ends.

@@ -289,17 +289,26 @@ impl Slab {
         let (shape, body) = (SHAPES[class], self.body());
         let bitmap = body.bitmap;
         let carved_bytes = body.carved as usize * shape.size as usize;
+        let index = |block: *mut u8| {
+            let offset = block.addr().wrapping_sub(start);
+            if offset < carved_bytes { shape.index_at(offset) } else { None }
+        };
+        let Some(mut block) = blocks.first().and_then(|&block| index(block)) else { return 0 };
         let mut count = 0;
         // The bits of one word stand in a register meanwhile: through memory each block would wait for the one before.
-        let mut word = body.first_word as usize;
-        // SAFETY: there is a first word, see descriptor.rs: who makes a slab takes blocks from it before others see it.
+        let mut word = block / 64;
+        body.first_word = body.first_word.min(word as u32);
+        // SAFETY: the word counts because the block was carved.
         let mut bits = unsafe { *bitmap.add(word) };
-        while count < blocks.len() {
-            let offset = blocks[count].addr().wrapping_sub(start);
-            if offset >= carved_bytes {
+        loop {
+            let with = bits | 1 << (block % 64);
+            if with == bits {
                 break;
             }
-            let Some(block) = shape.index_at(offset) else { break };
+            bits = with;
+            count += 1;
+            let Some(next) = blocks.get(count).and_then(|&block| index(block)) else { break };
+            block = next;
             if block / 64 != word {
                 // SAFETY: the old word was read here; the new one counts because the block was carved.
                 unsafe {
@@ -309,12 +318,6 @@ impl Slab {
                 }
                 body.first_word = body.first_word.min(word as u32);
             }
-            let with = bits | 1 << (block % 64);
-            if with == bits {
-                break;
-            }
-            bits = with;
-            count += 1;
         }
         // SAFETY: the word was read above.
         unsafe { *bitmap.add(word) = bits };

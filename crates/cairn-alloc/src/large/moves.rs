@@ -123,13 +123,15 @@ fn longest(at: *mut u8, bytes: usize) -> usize {
 /// Moves the block to a larger span; null if memory is short.
 pub(super) fn relocate(block: Block, bytes: usize) -> *mut u8 {
     let old = block.bytes();
+    let has_pages = pages::has_filled(bytes.div_ceil(GRANULE));
     if old >= move_min()
-        && !(old <= COPY_MAX && pages::has_dirty(bytes.div_ceil(GRANULE)))
+        && !(old <= COPY_MAX && has_pages)
         && let Some(new) = move_mapping(block, bytes)
     {
         return new.address();
     }
-    let Some(new) = make(bytes, bytes, 1, Prefer::Dirty) else { return core::ptr::null_mut() };
+    let prefer = if has_pages || bytes <= super::FILLED_MAX { Prefer::Filled } else { Prefer::Dirty };
+    let Some(new) = make(bytes, bytes, 1, prefer) else { return core::ptr::null_mut() };
     // SAFETY: both spans are live, disjoint and ours; `new` is longer.
     unsafe { new.address().copy_from_nonoverlapping(block.address(), old) };
     release(block, old.div_ceil(GRANULE));

@@ -35,6 +35,8 @@ const PAUSE_MIN: usize = 256;
 const PAUSE_MAX: usize = 64 << 10;
 /// So many quick ones in a row, and the slow ones are forgotten.
 const STREAK: u32 = 4;
+/// What so many quick ones have saved pays for a slow one: 8 times some 0.4 ms, and the TLB's entries.
+const PAID_BY: u32 = 8;
 
 /// The state of the policy.
 pub struct Huge {
@@ -44,6 +46,8 @@ pub struct Huge {
     pause: usize,
     /// Quick fillings since the last slow one.
     streak: u32,
+    /// Quick fillings that have not paid for a slow one yet, [`PAID_BY`] at most.
+    saved: u32,
     /// The first granule of the chunk that is being filled.
     filling: Option<usize>,
 }
@@ -51,7 +55,7 @@ pub struct Huge {
 impl Huge {
     /// Before the first chunk.
     pub const fn new() -> Self {
-        Huge { from: FROM, pause: PAUSE_MIN, streak: 0, filling: None }
+        Huge { from: FROM, pause: PAUSE_MIN, streak: 0, saved: 0, filling: None }
     }
 
     /// Whether to fill a chunk now, with so many granules in use.
@@ -75,12 +79,15 @@ impl Huge {
         match took {
             Filled::Quickly => {
                 self.streak += 1;
+                self.saved = (self.saved + 1).min(PAID_BY);
                 if self.streak >= STREAK {
                     self.pause = PAUSE_MIN;
                 }
             }
+            Filled::Slowly if self.saved == PAID_BY => self.saved = 0,
             Filled::Slowly => {
                 self.streak = 0;
+                self.saved = 0;
                 self.from = in_use + self.pause;
                 self.pause = (2 * self.pause).min(PAUSE_MAX);
             }

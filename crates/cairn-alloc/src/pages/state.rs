@@ -12,6 +12,8 @@ use crate::region::{self, Place, Region};
 
 use core::sync::atomic::Ordering::Relaxed;
 
+use cairn_core::avl::Tree;
+
 /// The part of the heap that makes a turn, and a growth if it is fresh memory;
 const TURN_SHARE: usize = 32;
 /// but at least so many granules.
@@ -95,6 +97,14 @@ impl State {
     /// kernel has no more memory.
     pub fn find(&mut self, granules: usize, align: usize, prefer: Prefer) -> Option<Place> {
         if let Some(found) = self.take_first(granules, align, prefer) {
+            if prefer == Prefer::Huge && self.ends_in_fresh_chunk(found) {
+                self.mark_reached(found);
+            }
+            return Some(found);
+        }
+        if prefer == Prefer::Filled
+            && let Some(found) = self.take_first(granules, align, Prefer::Dirty)
+        {
             return Some(found);
         }
         let (asked, wanted) = (align, granules);
@@ -131,6 +141,18 @@ impl State {
     fn in_huge_pages(&self, granules: usize, align: usize) -> (usize, usize) {
         let whole = if self.is_huge_reliable() { granules.next_multiple_of(CHUNK) } else { granules };
         (whole, align.max(CHUNK))
+    }
+
+    /// Whether a span's last huge page, where they are quick, will come with its first touch: its begin is the span's, and none of it has pages.
+    fn ends_in_fresh_chunk(&self, place: Place) -> bool {
+        let Place { region, granule } = place;
+        let end = granule + region.len(granule);
+        let boundary = first_aligned(region, end, CHUNK);
+        self.is_huge_reliable()
+            && granule + CHUNK <= boundary
+            && free_at(region, end).is_some_and(|free| end + free >= boundary)
+            // SAFETY: the bits of a free span and one that was just taken, under the page lock.
+            && unsafe { bits::first_run(region.dirty_words(), boundary - CHUNK, boundary) }.is_none()
     }
 
     /// Shortens a live span to `granules` (not 0); of the rest the first `used` granules may have pages.
@@ -201,7 +223,12 @@ impl State {
     ) -> Option<usize> {
         let dirty = kind != Prefer::Clean;
         // What is mostly fresh had better all be, and have huge pages.
-        let pages = if kind == Prefer::Huge { granules / 2 } else { 0 };
+        let pages = match kind {
+            Prefer::Huge => granules / 2,
+            // A piece of a chunk that was filled for it, or of another.
+            Prefer::Filled => granules,
+            _ => 0,
+        };
         let start = find_fitting(region, granules, align, dirty, pages)?;
         let end = start + region.len(start);
         let from = if align > 1 {
@@ -218,32 +245,50 @@ impl State {
         Some(from)
     }
 
-    /// Takes a chunk to be filled with a huge page, if a span of `granules` had to come from fresh memory and huge pages are
-    /// worth it now. The caller owns it and brings it back with [`State::chunk_filled`].
+    /// Takes a chunk to be filled with a huge page, if a span of `granules` had to come from fresh memory, or some of it, and huge pages
+    /// are worth it now. The caller owns it and brings it back with [`State::chunk_filled`].
     pub fn take_chunk(&mut self, granules: usize) -> Option<Place> {
         let region = region::regions().first()?;
-        if !self.wants_huge() || self.has_dirty(granules) {
+        if !self.wants_huge() || Self::has_filled(granules) {
             return None;
         }
-        // So long a span has an aligned chunk in it, wherever it begins.
-        let room = 2 * CHUNK - 1;
-        let find = || {
-            let fits = |table: &Table, n: u32| table.0.len(n as usize) >= room;
-            spans(region).clean.first_where(&Table(region), fits)
-        };
-        let start = match find() {
-            Some(start) => start,
-            None if self.extend(region, room) => find()?,
-            None => return None,
-        } as usize;
-        let address = region.address_of(start).addr();
-        let from = start + (address.next_multiple_of(CHUNK * GRANULE) - address) / GRANULE;
+        let (start, from) = self.place_of_chunk(region, granules)?;
         self.carve(region, start, from, CHUNK);
         self.guard_peak(CHUNK);
         self.huge.begin(from);
         // SAFETY: the chunk was carved for us; under the page lock. Until it comes back it is Cairn's own.
         unsafe { (*region.descriptor(from)).kind = Kind::Records };
         Some(Place { region, granule: from })
+    }
+
+    /// A free span, and where in it a chunk without pages lies: behind pages that are not enough for `granules`, so that both together are
+    /// one piece, if there are such; else in a clean span, else at the region's end.
+    fn place_of_chunk(&mut self, region: &'static Region, granules: usize) -> Option<(usize, usize)> {
+        let first_with = |tree: &Tree<u32>, least| {
+            tree.first_where(&Table(region), |table, n| table.0.len(n as usize) >= least).map(|n| n as usize)
+        };
+        // Where in a free span, or at the end of the region's last one when that has grown.
+        let behind_pages = |start: usize, end: usize| {
+            // SAFETY: the bits of a free span, under the page lock.
+            let pages = unsafe { bits::last_run(region.dirty_words(), start, end) };
+            first_aligned(region, pages.map_or(start, |(_, last)| last), CHUNK)
+        };
+        let in_span = |start: usize| {
+            let end = start + region.len(start);
+            let from = behind_pages(start, end);
+            (from + CHUNK <= end).then_some((start, from))
+        };
+        if let Some(found) = first_with(&spans(region).dirty, granules).and_then(in_span) {
+            return Some(found);
+        }
+        // So long a span has an aligned chunk in it, wherever it begins.
+        if let Some(found) = first_with(&spans(region).clean, 2 * CHUNK - 1).and_then(in_span) {
+            return Some(found);
+        }
+        let end = region.committed();
+        let start = free_before(region, end).unwrap_or(end);
+        let from = behind_pages(start, end);
+        self.extend(region, from + CHUNK - start).then_some((start, from))
     }
 
     /// A chunk comes back: free, and with pages.
@@ -282,10 +327,9 @@ impl State {
         region::regions().first().map_or(0, |first| first.committed().saturating_sub(self.free_total))
     }
 
-    /// Whether a span with pages serves `granules`.
-    pub fn has_dirty(&self, granules: usize) -> bool {
-        let fits = |table: &Table, n: u32| table.0.len(n as usize) >= granules;
-        region::regions().iter().any(|region| spans(region).dirty.first_where(&Table(region), fits).is_some())
+    /// Whether a free span has pages for `granules`, and so serves them without a fault.
+    pub fn has_filled(granules: usize) -> bool {
+        region::regions().iter().any(|region| find_fitting(region, granules, 1, true, granules).is_some())
     }
 
     /// Whether the granules behind a live span are free and may have pages, up to where a huge page ends.

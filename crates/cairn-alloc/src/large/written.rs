@@ -1,0 +1,101 @@
+//! Whether blocks of some 256 KiB to 2 MiB are written to from end to end, as far as the last ones tell.
+//!
+//! Such a block in huge pages is there at once, and with all of its bytes: half of the time if the program writes to it, and up to 2 MiB
+//! for nothing if it is a buffer of which little is ever used. Nobody says which, so one block is *watched*: it gets small pages, and when the
+//! next one is asked for the kernel is asked how much of it is in memory. After a few that were written to huge pages are used, and from
+//! then on one in each 16 MiB is watched, so that a program which changes its ways pays for that much.
+//!
+//! All of this is a guess about time and pages, never about bytes: threads that race here, or a watched block that is another one by now,
+//! make it a worse one, no more.
+
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// So many blocks in a row must have been written to.
+const ENOUGH: usize = 4;
+/// Bytes of such blocks after which one is watched again.
+const WATCH_EACH: usize = 16 << 20;
+
+/// What is known.
+pub struct Written {
+    /// Watched blocks in a row that were written to.
+    seen: AtomicUsize,
+    /// The first granule of the block that is watched,
+    granule: AtomicUsize,
+    /// and how many it has; 0 if none is.
+    granules: AtomicUsize,
+    /// Bytes of blocks that were expected to be written to since the last look.
+    trusted: AtomicUsize,
+}
+
+impl Written {
+    /// Nothing is known.
+    pub const fn new() -> Self {
+        Written {
+            seen: AtomicUsize::new(0),
+            granule: AtomicUsize::new(0),
+            granules: AtomicUsize::new(0),
+            trusted: AtomicUsize::new(0),
+        }
+    }
+
+    /// Whether to expect that the next block, of so many bytes, is written to from end to end; if not, it should be [watched](Written::watch).
+    /// `was_written` looks at so many granules from one on.
+    pub fn expects(&self, bytes: usize, was_written: impl FnOnce(usize, usize) -> bool) -> bool {
+        // Relaxed, all of them: see above.
+        let watched = self.granules.swap(0, Relaxed);
+        if watched != 0 {
+            let written = was_written(self.granule.load(Relaxed), watched);
+            self.seen.store(if written { self.seen.load(Relaxed) + 1 } else { 0 }, Relaxed);
+        }
+        let trusted = self.trusted.load(Relaxed) + bytes;
+        let expects = self.seen.load(Relaxed) >= ENOUGH && trusted < WATCH_EACH;
+        self.trusted.store(if expects { trusted } else { 0 }, Relaxed);
+        expects
+    }
+
+    /// A block that has no pages yet is given out.
+    pub fn watch(&self, granule: usize, granules: usize) {
+        self.granule.store(granule, Relaxed);
+        self.granules.store(granules, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    /// A block of 1 MiB is asked for; true if it need not be watched.
+    fn next(written: &Written, was_written: bool) -> bool {
+        let expects = written.expects(MIB, |granule, granules| {
+            assert_eq!((granule, granules), (7, 16));
+            was_written
+        });
+        if !expects {
+            written.watch(7, 16);
+        }
+        expects
+    }
+
+    #[test]
+    fn a_few_that_were_written_to_are_enough() {
+        let written = Written::new();
+        assert!((0..ENOUGH).all(|_| !next(&written, true)));
+        assert!(next(&written, true));
+        // Nobody is watched, so nobody is looked at.
+        assert!(next(&written, false));
+    }
+
+    #[test]
+    fn one_in_16_mib_is_watched_again_and_can_end_it() {
+        let written = Written::new();
+        (0..ENOUGH).for_each(|_| _ = next(&written, true));
+        let trusted = || (0..100).take_while(|_| next(&written, true)).count() * MIB;
+        assert_eq!(trusted(), WATCH_EACH - MIB);
+        assert_eq!(trusted(), WATCH_EACH - MIB);
+        // The one that is watched now is not written to, and the next ones only begin to be.
+        assert!((0..ENOUGH).all(|n| !next(&written, n != 0)));
+        assert!(next(&written, true));
+    }
+}
