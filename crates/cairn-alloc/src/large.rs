@@ -39,7 +39,7 @@ const SAMPLE_EACH: usize = 16 << 20;
 /// and for so many at once.
 const UNSAMPLED_MAX: usize = 4 * SAMPLE_EACH;
 
-/// What is known of those between these two.
+/// What is known of blocks between [`FILLED_MAX`] and [`HUGE_MIN`].
 static WRITTEN: Written = Written::new();
 /// Bytes of fresh blocks for which no huge page was filled yet.
 static UNSAMPLED: AtomicUsize = AtomicUsize::new(UNSAMPLED_MAX);
@@ -163,10 +163,14 @@ fn favour_huge(block: Block, from: usize, bytes: usize) {
     let least = at.addr() + from + bytes;
     // Further regions have what the system gives by default.
     let in_first = core::ptr::eq(block.0.region, &region::regions()[0]);
-    if first >= end || !in_first || pages::is_all_dirty(block.0) {
+    if !in_first || pages::is_all_dirty(block.0) {
         return;
     }
     let Some(mut reliable) = pages::wants_huge() else { return };
+    // Where they are reliable one that ends behind the block will do.
+    if first >= end && !(reliable && pages::may_reach(block.0)) {
+        return;
+    }
     pages::huge::forbid_elsewhere(block.0.region);
     // The last huge page may end behind the block, if nobody there takes what it brings for memory without pages.
     let told = if pages::may_reach(block.0) { told_at_most(block) } else { block.span_bytes() };
@@ -300,7 +304,7 @@ fn is_resident(first: Place, granules: usize) -> Option<bool> {
     let resident = &mut resident[..SAMPLE.min(pages)];
     let page = (pages - resident.len()) / 2;
     let at = first.region.address_of(first.granule).wrapping_add(page * os::page_size());
-    // SAFETY: a region is mapped from end to end, and the caller's granules lie in one.
+    // SAFETY: the address is a page's. What is not mapped at the moment the kernel refuses to tell about.
     if !unsafe { os::resident(at, resident) } {
         return None;
     }

@@ -217,7 +217,7 @@ pub fn bury() {
     locked(State::recover_chunk);
 }
 
-/// Whether a free span has pages for `granules`.
+/// Whether a free span has as many pages as `granules`.
 pub fn has_filled(granules: usize) -> bool {
     locked(|_| State::has_filled(granules))
 }

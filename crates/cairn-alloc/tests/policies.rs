@@ -418,6 +418,20 @@ fn large_blocks_that_nobody_touches_have_few_pages() {
     free_all(all);
 }
 
+/// Blocks below 2 MiB may have all of their pages at once if those before them were written to, but not for long if they are not.
+#[test]
+fn middle_blocks_that_nobody_touches_have_few_pages() {
+    let _alone = alone();
+    const COUNT: usize = 100;
+    engine::trim(0);
+    let used: Vec<_> = (0..COUNT).map(|_| written(MIB)).collect();
+    let idle: Vec<_> = (0..COUNT).map(|_| allocate(MIB)).collect();
+    let pages: usize = idle.iter().map(|block| resident(*block, MIB)).sum();
+    let bytes = pages * page_size();
+    assert!(bytes <= 18 * MIB, "{bytes} bytes in memory of {COUNT} blocks of 1 MiB that nobody touched");
+    free_all(used.into_iter().chain(idle));
+}
+
 /// The pages of a large block come along when it moves; those that it never touched stay untouched.
 #[test]
 fn a_large_block_moves_without_being_copied() {

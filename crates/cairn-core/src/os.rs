@@ -305,10 +305,10 @@ pub unsafe fn lower_break(bytes: usize) -> bool {
 }
 
 /// Tells for each page of a range whether it is in memory (`mincore`): the lowest bit of its byte. A page that is not may
-/// still have contents, in swap. False if the kernel refuses.
+/// still have contents, in swap. False if the kernel refuses, as it does where a page is not mapped.
 ///
 /// # Safety
-/// The range is page-aligned and mapped.
+/// The range is page-aligned.
 pub unsafe fn resident(at: *const u8, pages: &mut [u8]) -> bool {
     let (bytes, to) = (pages.len() * page_size(), pages.as_mut_ptr().expose_provenance());
     count::call(Call::Mincore);

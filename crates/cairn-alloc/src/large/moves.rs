@@ -123,9 +123,9 @@ fn longest(at: *mut u8, bytes: usize) -> usize {
 /// Moves the block to a larger span; null if memory is short.
 pub(super) fn relocate(block: Block, bytes: usize) -> *mut u8 {
     let old = block.bytes();
-    let has_pages = pages::has_filled(bytes.div_ceil(GRANULE));
+    let has_pages = old <= COPY_MAX && pages::has_filled(bytes.div_ceil(GRANULE));
     if old >= move_min()
-        && !(old <= COPY_MAX && has_pages)
+        && !has_pages
         && let Some(new) = move_mapping(block, bytes)
     {
         return new.address();

@@ -2,8 +2,8 @@
 //!
 //! Such a block in huge pages is there at once, and with all of its bytes: half of the time if the program writes to it, and up to 2 MiB
 //! for nothing if it is a buffer of which little is ever used. Nobody says which, so one block is *watched*: it gets small pages, and when the
-//! next one is asked for the kernel is asked how much of it is in memory. After a few that were written to huge pages are used, and from
-//! then on one in each 16 MiB is watched, so that a program which changes its ways pays for that much.
+//! next one is asked for the kernel is asked whether a few pages in its middle are in memory. After a few blocks of which they were huge pages are
+//! used, and from then on one in each 16 MiB or so is watched, so that a program which changes its ways pays for that much.
 //!
 //! All of this is a guess about time and pages, never about bytes: threads that race here, or a watched block that is another one by now,
 //! make it a worse one, no more.
@@ -23,7 +23,7 @@ pub struct Written {
     granule: AtomicUsize,
     /// and how many it has; 0 if none is.
     granules: AtomicUsize,
-    /// Bytes of blocks that were expected to be written to since the last look.
+    /// Bytes of blocks that were expected to be written to since one was watched.
     trusted: AtomicUsize,
 }
 
@@ -49,12 +49,16 @@ impl Written {
         }
         let trusted = self.trusted.load(Relaxed) + bytes;
         let expects = self.seen.load(Relaxed) >= ENOUGH && trusted < WATCH_EACH;
-        self.trusted.store(if expects { trusted } else { 0 }, Relaxed);
+        if expects {
+            self.trusted.store(trusted, Relaxed);
+        }
         expects
     }
 
-    /// A block that has no pages yet is given out.
+    /// A block that has no pages yet is given out, and was not expected to be written to. (One that has pages already tells nothing, so the
+    /// next one is not expected to be either.)
     pub fn watch(&self, granule: usize, granules: usize) {
+        self.trusted.store(0, Relaxed);
         self.granule.store(granule, Relaxed);
         self.granules.store(granules, Relaxed);
     }
@@ -94,6 +98,10 @@ mod tests {
         let trusted = || (0..100).take_while(|_| next(&written, true)).count() * MIB;
         assert_eq!(trusted(), WATCH_EACH - MIB);
         assert_eq!(trusted(), WATCH_EACH - MIB);
+        // One that can't be watched, because it has pages, leaves that to the next one.
+        assert!((0..15).all(|_| next(&written, true)));
+        assert!(!written.expects(MIB, |_, _| unreachable!("nobody is watched")));
+        assert!(!next(&written, true));
         // The one that is watched now is not written to, and the next ones only begin to be.
         assert!((0..ENOUGH).all(|n| !next(&written, n != 0)));
         assert!(next(&written, true));

@@ -4,8 +4,8 @@
 //! huge page before it is used: one fault instead of 512, and one entry of the TLB. That costs a tenth to a third of the 512 faults
 //! where the kernel has a huge page at hand, and several times as much where it has to make one, or where a
 //! hypervisor has to find its memory first (docs/decisions/huge-pages.md has the figures). Which of the two
-//! holds changes with the hour, so it is measured: each filling is timed, and after a slow one the heap first has to grow by a
-//! pause, which doubles with each further slow one. Growth in a slow hour so costs a tenth to a sixth more, in a quick one a half less.
+//! holds changes with the hour, so it is measured: each filling is timed, and after a slow one that those before it have not paid for the
+//! heap first has to grow by a pause, which doubles with each further one. Growth in a slow hour so costs a tenth to a sixth more, in a quick one a half less.
 //!
 //! Of large blocks (large.rs) some huge pages are timed in the same way: more at first, until there is a streak of quick ones, then one for each
 //! 16 MiB; and of one that grows, half of what was added. After a streak the kernel may give it huge pages for the rest, as it is touched.
@@ -44,7 +44,7 @@ pub struct Huge {
     from: usize,
     /// Granules by which the heap has to grow after the next slow filling.
     pause: usize,
-    /// Quick fillings since the last slow one.
+    /// Quick fillings since the last slow one that was not paid for.
     streak: u32,
     /// Quick fillings that have not paid for a slow one yet, [`PAID_BY`] at most.
     saved: u32,
@@ -74,7 +74,7 @@ impl Huge {
         self.filling.take()
     }
 
-    /// How the filling went; true if the last ones all were quick.
+    /// How the filling went; true if the last ones all were quick, but for one that was paid for.
     pub fn filled(&mut self, took: Filled, in_use: usize) -> bool {
         match took {
             Filled::Quickly => {
@@ -99,7 +99,7 @@ impl Huge {
         self.is_reliable()
     }
 
-    /// Whether the last fillings all were quick.
+    /// Whether the last fillings all were quick, but for one that was paid for.
     pub fn is_reliable(&self) -> bool {
         self.streak >= STREAK
     }
@@ -204,5 +204,22 @@ mod tests {
         assert_eq!(huge.from, 8 * FROM + PAUSE_MIN);
         huge.filled(Filled::Not, 8 * FROM);
         assert!(!huge.wants(usize::MAX - 1));
+    }
+
+    #[test]
+    fn what_many_have_saved_pays_for_one_slow_filling() {
+        let mut huge = Huge::new();
+        let quickly =
+            |huge: &mut Huge, times: u32| (0..times).for_each(|_| _ = huge.filled(Filled::Quickly, FROM));
+        quickly(&mut huge, 3 * PAID_BY);
+        assert!(huge.filled(Filled::Slowly, FROM), "it is as if it had not been");
+        assert!(huge.wants(FROM));
+        assert!(!huge.filled(Filled::Slowly, FROM), "for one, however many there were");
+        assert!(!huge.wants(FROM));
+        let mut huge = Huge::new();
+        quickly(&mut huge, PAID_BY - 1);
+        assert!(!huge.filled(Filled::Slowly, FROM), "too few");
+        quickly(&mut huge, PAID_BY - 1);
+        assert!(!huge.filled(Filled::Slowly, FROM), "those before the last slow one don't count");
     }
 }

@@ -10,6 +10,7 @@ use crate::pages::spans::{Table, free_at, free_before, spans};
 use crate::pages::{GROWTHS, Prefer, TURNS};
 use crate::region::{self, Place, Region};
 
+use core::iter::successors;
 use core::sync::atomic::Ordering::Relaxed;
 
 use cairn_core::avl::Tree;
@@ -57,10 +58,20 @@ fn first_aligned(region: &Region, start: usize, align: usize) -> usize {
     start + (address.next_multiple_of(align * GRANULE) - address) / GRANULE
 }
 
+/// Where a live span ends, and where the huge page does in which that is, if all that lies between is free.
+fn free_to_boundary(place: Place) -> Option<(usize, usize)> {
+    let Place { region, granule } = place;
+    let end = granule + region.len(granule);
+    let boundary = first_aligned(region, end, CHUNK);
+    free_at(region, end).is_some_and(|free| end + free >= boundary).then_some((end, boundary))
+}
+
+/// So many spans are looked at where none needs to fit.
+const LOOKS: usize = 8;
+
 /// The shortest span of one tree that has `granules` at a multiple of `align`, and pages for `pages` granules at least; of those that are too
-/// short to have them in any case, or may have too few pages, only the first few are looked at.
+/// short to have them in any case, or may have too few pages, only the first few are looked at, and a few where a chunk is.
 fn find_fitting(region: &Region, granules: usize, align: usize, dirty: bool, pages: usize) -> Option<usize> {
-    const LOOKS: usize = 8;
     let spans = spans(region);
     let tree = if dirty { &spans.dirty } else { &spans.clean };
     let table = Table(region);
@@ -71,8 +82,9 @@ fn find_fitting(region: &Region, granules: usize, align: usize, dirty: bool, pag
         let has = unsafe { (*region.descriptor(start)).body.free.dirty as usize };
         has >= pages && first_aligned(region, start, align) + granules <= start + region.len(start)
     };
-    let mut candidates = core::iter::successors(at_least(granules), |n| tree.next(&table, *n)).take(LOOKS);
-    let found = candidates.find(fits);
+    let look = |least| successors(at_least(least), |n| tree.next(&table, *n)).take(LOOKS).find(fits);
+    let found = look(granules);
+    let found = if pages > 0 && granules < CHUNK { found.or_else(|| look(CHUNK)) } else { found };
     let found =
         if align > 1 && pages == 0 { found.or_else(|| at_least(granules + (align - 1))) } else { found };
     found.map(|n| n as usize)
@@ -145,14 +157,13 @@ impl State {
 
     /// Whether a span's last huge page, where they are quick, will come with its first touch: its begin is the span's, and none of it has pages.
     fn ends_in_fresh_chunk(&self, place: Place) -> bool {
-        let Place { region, granule } = place;
-        let end = granule + region.len(granule);
-        let boundary = first_aligned(region, end, CHUNK);
-        self.is_huge_reliable()
-            && granule + CHUNK <= boundary
-            && free_at(region, end).is_some_and(|free| end + free >= boundary)
-            // SAFETY: the bits of a free span and one that was just taken, under the page lock.
-            && unsafe { bits::first_run(region.dirty_words(), boundary - CHUNK, boundary) }.is_none()
+        let words = place.region.dirty_words();
+        free_to_boundary(place).is_some_and(|(_, boundary)| {
+            self.is_huge_reliable()
+                && place.granule + CHUNK <= boundary
+                // SAFETY: the bits of a free span and one that was just taken, under the page lock.
+                && unsafe { bits::first_run(words, boundary - CHUNK, boundary) }.is_none()
+        })
     }
 
     /// Shortens a live span to `granules` (not 0); of the rest the first `used` granules may have pages.
@@ -249,10 +260,10 @@ impl State {
     /// are worth it now. The caller owns it and brings it back with [`State::chunk_filled`].
     pub fn take_chunk(&mut self, granules: usize) -> Option<Place> {
         let region = region::regions().first()?;
-        if !self.wants_huge() || Self::has_filled(granules) {
+        if granules > CHUNK || !self.wants_huge() || Self::has_filled(granules) {
             return None;
         }
-        let (start, from) = self.place_of_chunk(region, granules)?;
+        let (start, from) = self.place_of_chunk(region)?;
         self.carve(region, start, from, CHUNK);
         self.guard_peak(CHUNK);
         self.huge.begin(from);
@@ -261,24 +272,27 @@ impl State {
         Some(Place { region, granule: from })
     }
 
-    /// A free span, and where in it a chunk without pages lies: behind pages that are not enough for `granules`, so that both together are
-    /// one piece, if there are such; else in a clean span, else at the region's end.
-    fn place_of_chunk(&mut self, region: &'static Region, granules: usize) -> Option<(usize, usize)> {
-        let first_with = |tree: &Tree<u32>, least| {
-            tree.first_where(&Table(region), |table, n| table.0.len(n as usize) >= least).map(|n| n as usize)
-        };
+    /// A free span, and where in it a chunk without pages lies: behind pages that were not enough, so that mostly both together are one
+    /// piece, if there are such; else in a clean span, else at the region's end.
+    fn place_of_chunk(&mut self, region: &'static Region) -> Option<(usize, usize)> {
+        let table = Table(region);
+        let first_with =
+            |tree: &Tree<u32>, least| tree.first_where(&table, |table, n| table.0.len(n as usize) >= least);
         // Where in a free span, or at the end of the region's last one when that has grown.
         let behind_pages = |start: usize, end: usize| {
             // SAFETY: the bits of a free span, under the page lock.
             let pages = unsafe { bits::last_run(region.dirty_words(), start, end) };
             first_aligned(region, pages.map_or(start, |(_, last)| last), CHUNK)
         };
-        let in_span = |start: usize| {
+        let in_span = |n: u32| {
+            let start = n as usize;
             let end = start + region.len(start);
             let from = behind_pages(start, end);
             (from + CHUNK <= end).then_some((start, from))
         };
-        if let Some(found) = first_with(&spans(region).dirty, granules).and_then(in_span) {
+        let dirty = &spans(region).dirty;
+        let mut candidates = successors(first_with(dirty, CHUNK + 1), |n| dirty.next(&table, *n)).take(LOOKS);
+        if let Some(found) = candidates.find_map(in_span) {
             return Some(found);
         }
         // So long a span has an aligned chunk in it, wherever it begins.
@@ -311,7 +325,7 @@ impl State {
         region::is_roomy() && self.huge.wants(self.in_use())
     }
 
-    /// Whether the last tries all went well.
+    /// Whether the last tries all went well, but for one that was paid for.
     pub fn is_huge_reliable(&self) -> bool {
         self.huge.is_reliable()
     }
@@ -327,19 +341,17 @@ impl State {
         region::regions().first().map_or(0, |first| first.committed().saturating_sub(self.free_total))
     }
 
-    /// Whether a free span has pages for `granules`, and so serves them without a fault.
+    /// Whether a free span has as many pages as `granules`, and so serves them with few faults.
     pub fn has_filled(granules: usize) -> bool {
         region::regions().iter().any(|region| find_fitting(region, granules, 1, true, granules).is_some())
     }
 
     /// Whether the granules behind a live span are free and may have pages, up to where a huge page ends.
     pub fn may_reach(&self, place: Place) -> bool {
-        let Place { region, granule } = place;
-        let end = granule + region.len(granule);
-        let boundary = first_aligned(region, end, CHUNK);
-        let is_free = free_at(region, end).is_some_and(|free| end + free >= boundary);
-        // SAFETY: the bits of a free span, under the page lock.
-        is_free && unsafe { bits::count(region.dirty_words(), end, boundary) == boundary - end }
+        free_to_boundary(place).is_some_and(|(end, boundary)| {
+            // SAFETY: the bits of a free span, under the page lock.
+            unsafe { bits::count(place.region.dirty_words(), end, boundary) == boundary - end }
+        })
     }
 
     /// What is free behind a live span, up to where a huge page ends, may have got pages from the last one of the span.

@@ -91,6 +91,117 @@ fn a_block_in_huge_pages_has_whole_ones() {
     });
 }
 
+/// Some 256 granules, three chunks' at such an address, and one behind them, in use; None where nobody asks for chunks, because address space is short
+/// or the system has no huge pages. What is free anywhere has no pages.
+fn three_chunks(state: &mut State) -> Option<(Place, Place, Place)> {
+    state.purge(state.dirty_total);
+    state.huge = Huge::new();
+    let mut take = |granules, align| {
+        let place = state.find(granules, align, Prefer::Clean).expect("some granules");
+        // SAFETY: the span is ours, under the page lock.
+        unsafe { (*place.region.descriptor(place.granule)).kind = Kind::Records };
+        place
+    };
+    let (much, place) = (take(256, 1), take(3 * CHUNK + 1, CHUNK));
+    // Without it what is free behind the first chunks might be the region's end.
+    let wall = Place { granule: place.granule + 3 * CHUNK, ..place };
+    // SAFETY: as above.
+    unsafe {
+        (*place.region.descriptor(place.granule)).len = 3 * CHUNK as u32;
+        (*wall.region.descriptor(wall.granule)).kind = Kind::Records;
+        (*wall.region.descriptor(wall.granule)).len = 1;
+    }
+    let wanted = state.wants_huge();
+    if !wanted {
+        state.release(much, 256, 0);
+        state.release(place, 3 * CHUNK, 0);
+        state.release(wall, 1, 0);
+    }
+    wanted.then_some((much, place, wall))
+}
+
+fn dirty(place: Place, granules: usize) -> usize {
+    // SAFETY: the bits of a span that is the test's, or free, under the page lock.
+    unsafe { bits::count(place.region.dirty_words(), place.granule, place.granule + granules) }
+}
+
+/// What is left of a chunk and the next one are one piece, and what is cut from it has pages for all of it.
+#[test]
+fn a_chunk_is_filled_behind_pages_that_are_not_enough() {
+    locked(|state| {
+        let Some((much, place, wall)) = three_chunks(state) else { return };
+        let Place { region, granule } = place;
+        state.split(place, CHUNK - 5, 5);
+        assert!(state.take_chunk(5).is_none(), "five granules have pages");
+        let chunk = state.take_chunk(6).expect("a chunk");
+        assert_eq!(chunk.granule, granule + CHUNK);
+        assert_eq!(dirty(chunk, CHUNK), 0, "it is fresh");
+        state.chunk_filled(chunk, Filled::Quickly);
+        let both = state.find(6, 1, Prefer::Filled).expect("six granules");
+        assert_eq!((both.granule, dirty(both, 6)), (granule + CHUNK - 5, 6));
+        // SAFETY: the span is ours, under the page lock.
+        unsafe { (*region.descriptor(both.granule)).kind = Kind::Records };
+        // Behind these are 31 with pages and then fresh memory, which becomes a part of the same piece.
+        assert_eq!(state.take_chunk(CHUNK).map(|next| next.granule), Some(granule + 2 * CHUNK));
+        state.chunk_filled(Place { region, granule: granule + 2 * CHUNK }, Filled::Quickly);
+        state.release(both, 6, 6);
+        state.release(place, CHUNK - 5, 0);
+        state.release(much, 256, 0);
+        state.release(wall, 1, 0);
+        state.huge = Huge::new();
+    });
+}
+
+/// A shorter span that has pages for a part is not taken where a longer one has them for all.
+#[test]
+fn what_will_be_filled_is_cut_from_pages() {
+    locked(|state| {
+        let Some((much, place, wall)) = three_chunks(state) else { return };
+        let Place { region, granule } = place;
+        let at = |from| Place { region, granule: granule + from };
+        // One in use; 8, of which 4 have pages; one in use; 20 that have pages, and the rest.
+        state.split(place, 1, 4);
+        for (from, to, len) in [(1, 9, 1), (10, 10, 20)] {
+            state.carve(region, granule + from, granule + to, len);
+            // SAFETY: the span is ours, under the page lock.
+            unsafe { (*region.descriptor(granule + to)).kind = Kind::Records };
+        }
+        state.release(at(10), 20, 20);
+        let found = state.find(6, 1, Prefer::Filled).expect("six granules");
+        assert_eq!(found.granule, granule + 10);
+        state.release(found, 6, 6);
+        state.release(at(9), 1, 0);
+        state.release(place, 1, 0);
+        state.release(much, 256, 0);
+        state.release(wall, 1, 0);
+        state.huge = Huge::new();
+    });
+}
+
+/// A large block that begins in pages and ends in a fresh huge page has all of that: what it brings behind the block is free and has pages.
+#[test]
+fn the_last_huge_page_of_a_block_in_used_memory_is_whole_too() {
+    locked(|state| {
+        for reliable in [false, true] {
+            let Some((much, place, wall)) = three_chunks(state) else { return };
+            (0..4).filter(|_| reliable).for_each(|_| _ = state.tried_huge(Filled::Quickly));
+            let Place { region, granule } = place;
+            state.split(place, 1, CHUNK - 1);
+            let block = state.find(CHUNK + 10, 1, Prefer::Huge).expect("42 granules");
+            assert_eq!(block.granule, granule + 1, "most of what it needs has pages there");
+            assert_eq!(dirty(block, CHUNK + 10), CHUNK - 1);
+            assert_eq!(state.may_reach(block), reliable);
+            let behind = Place { region, granule: granule + CHUNK + 11 };
+            assert_eq!(dirty(behind, CHUNK), if reliable { CHUNK - 11 } else { 0 });
+            state.release(block, CHUNK + 10, 0);
+            state.release(place, 1, 0);
+            state.release(much, 256, 0);
+            state.release(wall, 1, 0);
+        }
+        state.huge = Huge::new();
+    });
+}
+
 #[test]
 fn a_new_peak_spares_a_quarter_or_64_mib_and_a_sixteenth() {
     assert_eq!(spare_at_peak(1000), 250);
