@@ -4,13 +4,15 @@
  * The argument: "deferred" (the cancellation is pending when the thread comes to the fault) or "asynchronous" (the thread may be cancelled at
  * any instruction, and is while it reports or waits).
  *
- * The report can't end before both threads are where they shall be: stderr is a full pipe, which a child empties when it is told to. */
+ * The report can't end before both threads are where they shall be: stderr is a full pipe, which the parent empties when it is told to. */
 #include "check.h"
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 enum { CANCELLED = 3, THREADS = 2, LOOKS = 50 };
 
@@ -65,7 +67,8 @@ static int sleeps(int thread) {
     return name_end[2] == 'S';
 }
 
-/* Makes stderr a pipe that is full; who writes a byte to what is returned has it emptied, and all that follows shown. */
+/* Makes stderr a pipe that is full; who writes a byte to what is returned has it emptied, and all that follows shown. Only a child returns: this
+ * process shows its words, all of them, and then ends as the child did. */
 static int hold_stderr(void) {
     int words[2], go[2];
     CHECK(pipe(words) == 0 && pipe(go) == 0, "pipe: %s", strerror(errno));
@@ -73,9 +76,12 @@ static int hold_stderr(void) {
     char filling[1] = {0};
     while (write(words[1], filling, 1) == 1) continue;
     fcntl(words[1], F_SETFL, 0);
-    if (fork() == 0) {
+    pid_t child = fork();
+    CHECK(child >= 0, "fork: %s", strerror(errno));
+    if (child > 0) {
         char bytes[4096];
         ssize_t got;
+        int status;
         close(words[1]);
         close(go[1]);
         if (read(go[0], bytes, 1) != 1) _exit(1);
@@ -84,7 +90,12 @@ static int hold_stderr(void) {
                 if (bytes[i] != 0 && write(2, bytes + i, 1) != 1) _exit(1);
             }
         }
-        _exit(0);
+        if (waitpid(child, &status, 0) != child) _exit(1);
+        if (WIFSIGNALED(status)) {
+            signal(WTERMSIG(status), SIG_DFL);
+            raise(WTERMSIG(status));
+        }
+        _exit(WEXITSTATUS(status));
     }
     close(words[0]);
     close(go[0]);
