@@ -1,6 +1,7 @@
 //! Cutting a span.
 
-use super::{CHUNK, Filled, Huge, Kind, Place, Prefer, State, bits, free_at, spare_at_peak};
+use super::{CHUNK, Huge, Kind, Place, Prefer, State, bits, free_at, spare_at_peak};
+use crate::pages::huge::Filled;
 use crate::pages::locked;
 
 /// What is left at either end stays free, if it is but one granule.
