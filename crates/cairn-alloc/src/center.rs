@@ -23,7 +23,7 @@ use cairn_core::list::{Links, List};
 use cairn_core::lock::Lock;
 use cairn_core::os;
 
-use crate::class::{CLASS_COUNT, GRANULE, SHAPES};
+use crate::class::{CLASS_COUNT, GRANULE, LINE, SHAPES};
 use crate::descriptor::{Descriptor, NO_LIST};
 use crate::fault::{self, Call};
 use crate::records;
@@ -38,8 +38,6 @@ use rounds::Rounds;
 pub use audit::damage;
 pub use audit::{check_slabs, check_stacks, is_stacked_while};
 
-/// Bytes of a cache line.
-pub const LINE: u32 = 64;
 /// Lists of slabs by fullness; the last is the fullest.
 const LISTS: usize = 4;
 
@@ -156,7 +154,7 @@ impl Center {
     /// The same for one CPU, and perhaps fewer: of blocks smaller than a cache line, those that share theirs with nobody come first,
     /// or two CPUs would write to one line for as long as they use them again and again.
     pub fn refill_apart(&self, class: usize, out: &mut [*mut u8], taken: impl FnOnce(usize)) -> usize {
-        if SHAPES[class].size >= LINE {
+        if SHAPES[class].size as usize >= LINE {
             return self.refill(class, out, taken);
         }
         self.locked(|state| {

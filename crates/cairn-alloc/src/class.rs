@@ -16,6 +16,8 @@ pub const GRANULE_LOG2: u32 = 16;
 pub const SMALL_MAX: usize = 32 * 1024;
 /// log2 of the number of classes for each doubling above [`LINEAR_MAX`].
 pub const SPACING_LOG2: u32 = 3;
+/// Bytes of a cache line.
+pub const LINE: usize = 64;
 /// Up to here, in bytes, there is a class for each multiple of 8.
 pub const LINEAR_MAX: usize = 128;
 
@@ -121,6 +123,8 @@ pub struct Shape {
     pub granules: u8,
     /// The greatest number of blocks that a bin holds.
     pub bin_max: u16,
+    /// How many blocks in a row, the first one at a line's begin, fill whole cache lines; 1 for blocks of a line or more.
+    pub lines_filled_by: u8,
     /// `ceil(2^26 / blocks)`: turns a number of blocks into quarters of the slab.
     quarters: u32,
     /// For each quarter `q` the least number of blocks that are *not* used when fewer than `q` quarters are; for none, more
@@ -149,6 +153,7 @@ impl Shape {
                 blocks: 0,
                 granules: 0,
                 bin_max: 0,
+                lines_filled_by: 0,
                 quarters: 0,
                 unused_below,
                 reciprocal: 0,
@@ -166,6 +171,8 @@ impl Shape {
             blocks: blocks as u32,
             granules: granules as u8,
             bin_max: bin_max as u16,
+            // The greatest power of two in the size is what it has in common with a line.
+            lines_filled_by: if size < LINE { (LINE >> size.trailing_zeros()) as u8 } else { 1 },
             quarters: (1u32 << QUARTERS_SHIFT).div_ceil(blocks as u32),
             unused_below: [blocks as u16 + 1; 4],
             reciprocal: (1u64 << RECIPROCAL_SHIFT).div_ceil(size as u64),
@@ -352,6 +359,7 @@ const _: () = {
         );
         let shape = Shape::of(class);
         assert!(shape.bin_max >= 2, "a bin has room for two blocks");
+        assert!(size >= LINE || (shape.lines_filled_by as usize * size).is_multiple_of(LINE));
         // Offsets are below 2^18 and the reciprocal's error is below `size`, so that
         // offset * error < 2^18 * 2^15 < 2^40: the multiplication is exact (checked for each block in a test).
         assert!(shape.granules as usize <= GRANULES_MAX);

@@ -120,7 +120,10 @@ pub fn take(class: usize, out: &mut [*mut u8], hands: &Hands) -> usize {
         count
     });
     let count = match popped {
-        0 => hands.add(class, out.len() + extra, |slots, taken| center.refill_apart(class, slots, taken)),
+        // Whole lines, where blocks are smaller.
+        0 => hands.add(class, whole_lines(class, out.len() + extra), |slots, taken| {
+            center.refill_apart(class, slots, taken)
+        }),
         count => count,
     };
     let mine = count.min(out.len());
@@ -181,6 +184,12 @@ pub fn show(class: usize, mut see: impl FnMut(*mut u8)) {
             (0..row.len.into()).for_each(|slot| see(unsafe { *row.slots.add(slot) }));
         });
     }
+}
+
+/// About so many blocks, so that they fill whole cache lines.
+fn whole_lines(class: usize, blocks: usize) -> usize {
+    let lines = usize::from(SHAPES[class].lines_filled_by);
+    blocks.next_multiple_of(lines)
 }
 
 /// Blocks that a row may hold.

@@ -120,8 +120,9 @@ const SWING_HALVES_MAX: usize = 3;
 const MISSES_PER_TICK: usize = 64;
 /// and between two looks at the clock, to see whether the thread may go to rest;
 const MISSES_PER_LOOK: usize = 4;
-/// besides those when a bin misses that has no more capacity yet, but may have: the thread does something new.
-const NEW_BIN: usize = 3;
+/// besides those when a bin misses that has grown twice at most, but may grow: the thread does something new. Its capacity is less than this, times
+/// the blocks that fill whole lines, see [`Heap::adapt`].
+const NEW_BIN: usize = 4;
 /// Misses between two attempts to let a bin grow where the thread has as much as it may: to find that out costs more than the rest of a
 /// miss.
 const MISSES_PER_CHARGE: usize = 16;
@@ -255,7 +256,7 @@ pub fn allocate(class: usize) -> *mut u8 {
     let capacity = heap.adapt(class, Miss::Empty);
     if capacity == 0 {
         let block = allocate_directly(class);
-        heap.housekeeping(capacity);
+        heap.housekeeping(class, capacity);
         return block;
     }
     let center = center::of(class);
@@ -272,7 +273,7 @@ pub fn allocate(class: usize) -> *mut u8 {
     });
     // Before the housekeeping, which may close this very bin.
     let block = bin.pop();
-    heap.housekeeping(capacity);
+    heap.housekeeping(class, capacity);
     block
 }
 
@@ -307,7 +308,7 @@ pub fn free(class: usize, block: *mut u8) {
             heap.rest_after_span();
         }
     }
-    heap.housekeeping(capacity);
+    heap.housekeeping(class, capacity);
 }
 
 impl Heap {
@@ -317,7 +318,7 @@ impl Heap {
     fn is_gift(&self, class: usize) -> bool {
         let (bin, cold) = (&self.bins[class], &self.cold[class]);
         let first = bin.capacity(cold) == 0 && cold.fulls.replace(cold.fulls.get().max(1)) == 0;
-        first && SHAPES[class].size < center::LINE && living::threads() > 1
+        first && SHAPES[class].lines_filled_by > 1 && living::threads() > 1
     }
 
     /// A bin missed: lets it grow if that would have helped and there is room; returns its capacity in blocks.
@@ -338,7 +339,10 @@ impl Heap {
         if (capacity >= BATCH_MAX && !swings) || capacity >= usize::from(shape.bin_max) {
             return capacity;
         }
-        let wanted = (2 * capacity + 1).min(shape.bin_max.into());
+        // What half of it holds are whole cache lines from the begin: with less, threads that fetch one after the other from a shelf would write
+        // to the same line for as long as they live (active false sharing; Berger et al., "Hoard", 2000).
+        let least = 2 * usize::from(shape.lines_filled_by) - 1;
+        let wanted = (2 * capacity + 1).max(least).min(shape.bin_max.into());
         let bytes = (wanted - capacity) * shape.size as usize;
         let misses = self.misses.load(Relaxed);
         if misses < self.refused_until.load(Relaxed) && bytes >= self.refused_bytes.load(Relaxed) {
@@ -420,11 +424,12 @@ impl Heap {
         bin.set_capacity(cold, 0);
     }
 
-    /// After the miss of a bin of this capacity, every so many misses: closes bins that are idle, and lets free pages decay.
-    fn housekeeping(&self, capacity: usize) {
+    /// After the miss of a class's bin of this capacity, every so many misses: closes bins that are idle, and lets free pages decay.
+    fn housekeeping(&self, class: usize, capacity: usize) {
         let misses = self.misses.load(Relaxed) + 1;
         self.misses.store(misses, Relaxed);
-        let new = capacity <= NEW_BIN && misses > self.refused_until.load(Relaxed);
+        let new_bin = NEW_BIN * usize::from(SHAPES[class].lines_filled_by);
+        let new = capacity < new_bin && misses > self.refused_until.load(Relaxed);
         if new || misses.is_multiple_of(MISSES_PER_LOOK) {
             self.try_to_rest();
         }

@@ -1,4 +1,5 @@
-//! Claim: threads that were given neighbouring blocks smaller than a cache line, free them, and go on with blocks of their own, get these
+//! Claims: threads that each begin with a block smaller than a cache line get it in a line of their own (else two CPUs would write to one line for as
+//! long as they use it: active false sharing). And threads that were given neighbouring blocks smaller than a cache line, free them, and go on with blocks of their own, get these
 //! elsewhere (else they would go on sharing a line: passive false sharing).
 
 #![allow(clippy::undocumented_unsafe_blocks)] // each thread owns the blocks that it names, and frees each once
@@ -25,7 +26,37 @@ fn free(block: *mut u8) {
     }
 }
 
+/// All lines that a block lies in, of each thread's first block; the threads begin one after the other, and all are there until the last has begun.
+fn first_lines(size: usize, threads: usize) -> Vec<Vec<usize>> {
+    let barrier = Barrier::new(threads);
+    let begin = || {
+        let own = allocate(size);
+        barrier.wait();
+        let first = own.addr();
+        free(own);
+        (first / LINE..=(first + size - 1) / LINE).collect()
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(begin)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
 #[test]
+fn threads_write_to_lines_of_their_own() {
+    // Of classes that nobody has used yet, and more threads than a shelf serves at once.
+    for size in [16, 32, 48] {
+        let lines = first_lines(size, 24);
+        let all: HashSet<usize> = lines.iter().flatten().copied().collect();
+        assert_eq!(
+            all.len(),
+            lines.iter().flatten().count(),
+            "{size} bytes: two threads' first blocks share a line"
+        );
+    }
+    blocks_given_to_threads_do_not_bring_them_together();
+}
+
 fn blocks_given_to_threads_do_not_bring_them_together() {
     for size in [8, 16, 32, 48] {
         let given: Vec<usize> = (0..THREADS).map(|_| allocate(size).addr()).collect();

@@ -189,11 +189,16 @@ pub mod class {
     pub struct Shape {
         /// Bytes of a block.
         pub size: u32,
+        /// Blocks that fill whole cache lines.
+        pub lines_filled_by: u8,
+    }
+
+    const fn shape(size: u32) -> Shape {
+        Shape { size, lines_filled_by: 1 }
     }
 
     /// Of each class.
-    pub static SHAPES: [Shape; CLASS_COUNT] =
-        [Shape { size: 0 }, Shape { size: 16 << 10 }, Shape { size: 16 << 10 }];
+    pub static SHAPES: [Shape; CLASS_COUNT] = [shape(0), shape(16 << 10), shape(16 << 10)];
 }
 
 /// Memory for records, under the locks of the two rooms that it needs in the engine.

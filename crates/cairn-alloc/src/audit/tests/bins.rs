@@ -32,7 +32,7 @@ fn bins() {
         wrong_among_others(second, uncarved, "never handed out");
         wrong_among_others(null, one, "something else than null below");
         wrong_among_others(limit, limit_now.wrapping_add(10_000), "may hold more than its class allows");
-        wrong_among_others(limit, limit_now.wrapping_sub(1), "holds more than it may");
+        wrong_among_others(limit, top_now.wrapping_sub(1), "holds more than it may");
         wrong_among_others(top, limit_now.wrapping_add(1), "ends elsewhere than in its array");
         wrong_among_others(top, top_now.wrapping_add(50_000), "ends elsewhere than in its array");
         wrong_among_others(top, top_now.wrapping_byte_add(1), "ends elsewhere than in its array");

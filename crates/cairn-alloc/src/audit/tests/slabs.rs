@@ -61,7 +61,7 @@ fn slabs() {
 #[test]
 fn bits_of_blocks_that_were_never_handed_out() {
     alone(|| {
-        let block = allocate(16);
+        let block = allocate(2000);
         let body = slab_of(block).body();
         assert!(!body.carved.is_multiple_of(64));
         // SAFETY: the word of the last block that was handed out.
