@@ -1,4 +1,4 @@
-//! The center of a class: where the bins of all threads get blocks and bring them back.
+//! The center of a class: where the bins of all threads get blocks and bring them back, and medium blocks come from.
 //!
 //! ```text
 //!   bin ──few────► shelf of the CPU ──few────► bin      a lock that is nearly always free, see shelf.rs
@@ -423,7 +423,7 @@ impl Links for SlabLinks {
 pub fn purge_step(new_window: bool, grew: bool, bytes: Option<usize>) {
     const CLASSES: usize = 8;
     const BYTES_MAX: usize = 8 << 20;
-    static ROUNDS: Rounds = Rounds::new();
+    static ROUNDS: Rounds = Rounds::new(CLASS_COUNT - 1);
     let mut next = ROUNDS.next(new_window, grew, os::now_ms);
     let last = if bytes.is_some() { 0 } else { next.saturating_sub(CLASSES) };
     let mut left = bytes.unwrap_or(BYTES_MAX);

@@ -3,17 +3,26 @@
 //! ```text
 //!   8 16 24 32 .. 128     every 8 bytes (16 classes; the C door uses only the multiples of 16)
 //!   144 160 .. 256        then 8 classes for each doubling,
-//!   288 320 .. 512        up to SMALL_MAX
+//!   288 320 .. 512        up to SMALL_MAX: small blocks, which come by way of bins;
+//!   36K 40K .. 64K
+//!   72K 80K .. 128K       and up to MEDIUM_MAX: medium blocks, which come from their slabs (medium.rs)
 //! ```
 //! Everything is derived here, in const functions, from [`SPACING_LOG2`]; the relations that the engine relies
 //! on are asserted at compile time at the end of this file.
+
+mod granule;
+
+use granule::GRANULES_MAX;
+pub use granule::{BIN_BYTES, Code, ENTRIES, Entries, Entry, UNMARKED, bin_offset, code, is_block, of_code};
 
 /// Size in bytes of a granule, the unit in which the region is cut.
 pub const GRANULE: usize = 1 << GRANULE_LOG2;
 /// log2 of [`GRANULE`].
 pub const GRANULE_LOG2: u32 = 16;
-/// The largest request in bytes that a size class serves.
+/// The largest small block in bytes: beyond it no bin serves.
 pub const SMALL_MAX: usize = 32 * 1024;
+/// The largest medium block in bytes: beyond it no size class serves.
+pub const MEDIUM_MAX: usize = 256 * 1024;
 /// log2 of the number of classes for each doubling above [`LINEAR_MAX`].
 pub const SPACING_LOG2: u32 = 3;
 /// Bytes of a cache line.
@@ -22,9 +31,14 @@ pub const LINE: usize = 64;
 pub const LINEAR_MAX: usize = 128;
 
 const LINEAR_COUNT: usize = LINEAR_MAX / 8;
-const DOUBLINGS: usize = (SMALL_MAX / LINEAR_MAX).ilog2() as usize;
-/// Number of size classes, class 0 ("not a small block") included.
-pub const CLASS_COUNT: usize = 1 + LINEAR_COUNT + (DOUBLINGS << SPACING_LOG2);
+const fn count(largest: usize) -> usize {
+    let doublings = (largest / LINEAR_MAX).ilog2() as usize;
+    1 + LINEAR_COUNT + (doublings << SPACING_LOG2)
+}
+/// Number of size classes of small blocks, class 0 ("no small block") included.
+pub const SMALL_COUNT: usize = count(SMALL_MAX);
+/// Number of all size classes, class 0 included; those of medium blocks are the last.
+pub const CLASS_COUNT: usize = count(MEDIUM_MAX);
 
 /// Block size in bytes of class `class`; 0 for class 0.
 pub const fn block_size(class: usize) -> usize {
@@ -38,7 +52,7 @@ pub const fn block_size(class: usize) -> usize {
     from + (((step + 1) * from) >> SPACING_LOG2)
 }
 
-/// The least class whose blocks hold `size` bytes at alignment 8; `size` is 1 to [`SMALL_MAX`].
+/// The least class whose blocks hold `size` bytes at alignment 8; `size` is 1 to [`MEDIUM_MAX`].
 const fn class_at_8(size: usize) -> usize {
     if size <= LINEAR_MAX {
         return size.div_ceil(8);
@@ -112,6 +126,21 @@ pub fn of_layout(size: usize, align: usize) -> usize {
     usize::from(unsafe { *CLASSES_AT_16.get_unchecked(index_at_16(rounded)) }) / 2
 }
 
+/// The class for a block above [`SMALL_MAX`], if a size class serves it; its blocks are a multiple of [`MEDIUM_ALIGN`].
+#[inline]
+pub const fn of_medium(size: usize) -> Option<usize> {
+    if size > SMALL_MAX && size <= MEDIUM_MAX { Some(class_at_8(size)) } else { None }
+}
+
+/// Whether the blocks of a class are medium ones.
+#[inline(always)]
+pub const fn is_medium(class: usize) -> bool {
+    class >= SMALL_COUNT
+}
+
+/// Every medium block begins at a multiple of this, in bytes: a page of 4 KiB.
+pub const MEDIUM_ALIGN: usize = 4096;
+
 /// What a slab of one class looks like.
 #[derive(Clone, Copy)]
 pub struct Shape {
@@ -123,7 +152,8 @@ pub struct Shape {
     pub granules: u8,
     /// The greatest number of blocks that a bin holds.
     pub bin_max: u16,
-    /// How many blocks in a row, the first one at a line's begin, fill whole cache lines; 1 for blocks of a line or more.
+    /// How many blocks in a row, the first one at a line's begin, fill whole cache lines; 1 for blocks of a line or more, of which
+    /// some lie in one line with a neighbour, and most of the block does not.
     pub lines_filled_by: u8,
     /// `ceil(2^26 / blocks)`: turns a number of blocks into quarters of the slab.
     quarters: u32,
@@ -136,12 +166,32 @@ pub struct Shape {
 
 const QUARTERS_SHIFT: u32 = 26;
 const RECIPROCAL_SHIFT: u32 = 40;
-/// A slab of large blocks has room for at least this many.
+/// A slab of small blocks has room for at least this many.
 const SLAB_BLOCKS_MIN: usize = 8;
+/// One of medium blocks leaves at most this part of it behind the last block,
+const REST_SHARE: usize = 12;
+/// which takes at most so many granules.
+const MEDIUM_GRANULES_MAX: usize = 7;
 /// A bin holds at most this many blocks,
 const BIN_BLOCKS_MAX: usize = 8191;
 /// and at most this many bytes (but always two blocks).
 const BIN_BYTES_MAX: usize = 256 * 1024;
+
+/// Granules of a slab of blocks of `size` bytes.
+const fn granules_for(size: usize) -> usize {
+    let mut granules = 1;
+    if size <= SMALL_MAX {
+        while granules * GRANULE / size < SLAB_BLOCKS_MIN {
+            granules *= 2;
+        }
+        return granules;
+    }
+    // As few as do: each class in use has a slab that is partly used.
+    while granules * GRANULE < size || granules * GRANULE % size * REST_SHARE > granules * GRANULE {
+        granules += 1;
+    }
+    granules
+}
 
 impl Shape {
     const fn of(class: usize) -> Shape {
@@ -159,10 +209,7 @@ impl Shape {
                 reciprocal: 0,
             };
         }
-        let mut granules = 1;
-        while granules * GRANULE / size < SLAB_BLOCKS_MIN {
-            granules *= 2;
-        }
+        let granules = granules_for(size);
         let fit = BIN_BYTES_MAX / size;
         let bin_max = if fit > BIN_BLOCKS_MAX { BIN_BLOCKS_MAX } else { fit };
         let blocks = granules * GRANULE / size;
@@ -214,118 +261,8 @@ impl Shape {
     }
 }
 
-/// What the class map holds for a granule: 0 if it is no slab's; else how many bytes behind the first of [`ENTRIES`] the granule's own is:
-/// ```text
-///   bit 13      free blocks may have lost their marks, see [`UNMARKED`]
-///   bits 11-12  the granule's index in its slab
-///   bits 4-10   the class
-/// ```
-/// The class is where it is so that it tells, without a shift, how many bytes behind the first bin that of the class is: from a block's address
-/// to the next one that malloc hands out each step waits for the one before.
-pub type Code = u32;
-
-/// Set in a [`Code`] if free blocks of the granule may have lost their marks (mark.rs), because their pages went back: then the fast
-/// path of free leaves the address to the slow one, which asks the slab.
-pub const UNMARKED: Code = INDEX * GRANULES_MAX as Code;
-/// An index of 1, in a [`Code`].
-const INDEX: Code = (CLASS_COUNT.next_power_of_two() * BIN_BYTES) as Code;
-/// A slab has at most so many granules.
-const GRANULES_MAX: usize = 4;
-
-/// What free wants to know of a granule besides its class, by its [`Code`].
-///
-/// Aligned, so that none lies on two cache lines.
-#[derive(Clone, Copy)]
-#[repr(C, align(16))]
-pub struct Entry {
-    /// `ceil(2^64 / size)`.
-    multiplier: u64,
-    /// The bytes of the slab before the granule, times that.
-    before: u64,
-}
-
 /// Any class whose blocks are a multiple of 16, for whoever needs to know no more.
 pub const SOME_AT_16: usize = class_at_16(16);
-
-/// Bytes of a bin, see bin.rs.
-pub const BIN_BYTES: usize = 16;
-
-impl Entry {
-    /// Where the fast path of the C door has no business.
-    const NOTHING: Entry = Entry { multiplier: 0, before: u64::MAX };
-
-    const fn of(class: usize, index: usize) -> Entry {
-        let multiplier = u64::MAX / block_size(class) as u64 + 1;
-        Entry { multiplier, before: ((index * GRANULE) as u64).wrapping_mul(multiplier) }
-    }
-
-    /// Whether a block begins at `offset`, counted from the granule's first byte: iff the offset in the slab, times the multiplier, modulo 2^64, is
-    /// below 2^32 (after Lemire, Kaser, Kurz, "Faster remainder by direct computation", 2019).
-    ///
-    /// The multiplier is `(2^64 + e) / size` with `e < size`. An offset of `q` blocks and `r` bytes gives `q * e + r * multiplier`. For `r = 0` that is
-    /// less than the offset, which is below 2^18. Else it is the multiplier at least, which is 2^49 or more, and at most
-    /// `2^64 - multiplier + (q + 1) * e`, so it doesn't come round to a small number again.
-    #[inline(always)]
-    pub fn is_begin(&self, offset: u16) -> bool {
-        if cfg!(cairn_unchecked) {
-            return true;
-        }
-        u64::from(offset).wrapping_mul(self.multiplier).wrapping_add(self.before) >> 32 == 0
-    }
-}
-
-/// Whether a block begins at `offset` in a granule of this code: as [`Entry::is_begin`] says, and it is one of the slab's blocks. (Behind the
-/// last one a rest may look like one more.)
-#[inline]
-pub fn is_block(entry: &Entry, code: Code, offset: u16) -> bool {
-    let shape = &SHAPES[of_code(code)];
-    let extent = shape.blocks * shape.size;
-    (index(code) * GRANULE) as u32 + u32::from(offset) < extent && entry.is_begin(offset)
-}
-
-/// The code of granule `index` of a slab of `class`.
-pub fn code(class: usize, index: usize) -> Code {
-    debug_assert!(index < GRANULES_MAX);
-    (class * BIN_BYTES) as Code + index as Code * INDEX
-}
-
-/// The table by code: 16 KiB, of which a program touches the lines of the classes that it uses. Code 0 and those with the flag have an entry in
-/// which nothing begins. It stands beside the empty bins, see thread.rs.
-pub type Entries = [Entry; 2 * UNMARKED as usize / size_of::<Entry>()];
-
-/// See [`Entries`].
-pub const ENTRIES: Entries = {
-    let mut table = [Entry::NOTHING; 2 * UNMARKED as usize / size_of::<Entry>()];
-    let mut class = 1;
-    while class < CLASS_COUNT {
-        let mut index = 0;
-        // The mark of the least blocks is elsewhere (mark.rs).
-        while index < Shape::of(class).granules as usize && block_size(class) > 8 {
-            table[(class * BIN_BYTES + index * INDEX as usize) / size_of::<Entry>()] =
-                Entry::of(class, index);
-            index += 1;
-        }
-        class += 1;
-    }
-    table
-};
-
-/// Which of its slab's granules a code tells of.
-const fn index(code: Code) -> usize {
-    (code / INDEX) as usize % GRANULES_MAX
-}
-
-/// The class of a code; 0 for code 0.
-#[inline(always)]
-pub const fn of_code(code: Code) -> usize {
-    bin_offset(code) / BIN_BYTES
-}
-
-/// How many bytes behind the first bin that of a code's class is.
-#[inline(always)]
-pub const fn bin_offset(code: Code) -> usize {
-    (code % INDEX) as usize
-}
 
 /// The shape of each class.
 pub static SHAPES: [Shape; CLASS_COUNT] = {
@@ -339,12 +276,8 @@ pub static SHAPES: [Shape; CLASS_COUNT] = {
 };
 
 const _: () = {
-    assert!(2 * CLASS_COUNT <= 256, "twice a class fits a byte");
-    assert!(size_of::<Entry>() == BIN_BYTES, "a class leads to its entry as it does to its bin");
-    assert!(UNMARKED.checked_mul(2).is_some(), "codes and their flag have room");
-    assert!((GRANULES_MAX * GRANULE) as u64 <= 1 << 32, "a product of a begin stays below 2^32");
-    assert!(u64::MAX / SMALL_MAX as u64 > 1 << 33, "and one of another offset does not");
-    assert!(block_size(CLASS_COUNT - 1) == SMALL_MAX);
+    assert!(2 * SMALL_COUNT <= 256, "twice a class fits a byte");
+    assert!(block_size(SMALL_COUNT - 1) == SMALL_MAX && block_size(CLASS_COUNT - 1) == MEDIUM_MAX);
     let mut class = 1;
     while class < CLASS_COUNT {
         let size = block_size(class);
@@ -358,11 +291,12 @@ const _: () = {
             "only the linear classes are odd multiples of 8"
         );
         let shape = Shape::of(class);
-        assert!(shape.bin_max >= 2, "a bin has room for two blocks");
+        assert!(shape.bin_max >= 2 || is_medium(class), "a bin has room for two blocks");
+        assert!(!is_medium(class) || size.is_multiple_of(MEDIUM_ALIGN) && shape.blocks <= 64);
         assert!(size >= LINE || (shape.lines_filled_by as usize * size).is_multiple_of(LINE));
-        // Offsets are below 2^18 and the reciprocal's error is below `size`, so that
-        // offset * error < 2^18 * 2^15 < 2^40: the multiplication is exact (checked for each block in a test).
-        assert!(shape.granules as usize <= GRANULES_MAX);
+        // Offsets are below 2^19 and the reciprocal's error is below `size`, so that
+        // offset * error < 2^19 * 2^18 < 2^40: the multiplication is exact (checked for each block in a test).
+        assert!(shape.granules as usize <= if is_medium(class) { MEDIUM_GRANULES_MAX } else { GRANULES_MAX });
         // What the errors of all blocks before add up to is less than a block, so it is no remainder: see `index_at`.
         assert!(shape.reciprocal > (shape.granules as usize * GRANULE + size) as u64);
         class += 1;
@@ -409,38 +343,27 @@ mod tests {
         assert_eq!(of_layout(SMALL_MAX + 1, 1), 0);
     }
 
-    fn entry(code: Code) -> Entry {
-        ENTRIES[code as usize / size_of::<Entry>()]
-    }
-
     #[test]
-    fn the_entries_know_where_blocks_begin() {
-        for (class, shape) in SHAPES.iter().enumerate().skip(1) {
-            for offset in 0..usize::from(shape.granules) * GRANULE {
-                let code = code(class, offset / GRANULE);
-                assert_eq!(of_code(code), class);
-                assert_eq!(of_code(code | UNMARKED), class);
-                let (entry, in_granule) = (entry(code), (offset % GRANULE) as u16);
-                assert_eq!(index(code), offset / GRANULE);
-                let begins = class > 1 && offset.is_multiple_of(shape.size as usize);
-                assert_eq!(entry.is_begin(in_granule), begins, "class {class}, offset {offset}");
-                let is_block = begins && offset / (shape.size as usize) < shape.blocks as usize;
-                assert_eq!(
-                    super::is_block(&entry, code, in_granule),
-                    is_block,
-                    "class {class}, offset {offset}"
-                );
-                assert!(!self::entry(code | UNMARKED).is_begin(in_granule));
-            }
+    fn slabs_of_medium_blocks_have_little_behind_the_last_one() {
+        for shape in &SHAPES[SMALL_COUNT..] {
+            let (all, used) = (usize::from(shape.granules) * GRANULE, (shape.blocks * shape.size) as usize);
+            assert!(all <= MEDIUM_GRANULES_MAX * GRANULE);
+            assert!(
+                (all - used) * REST_SHARE <= all,
+                "{} of {all} bytes, blocks of {}",
+                all - used,
+                shape.size
+            );
         }
-        assert!(!entry(0).is_begin(0));
     }
 
     #[test]
     fn the_reciprocals_find_every_block_and_quarter() {
         for shape in &SHAPES[1..] {
             let size = shape.size as usize;
-            assert_eq!(shape.quarters(shape.blocks as usize - 1), 3, "size {size}: one is missing");
+            // Of slabs of two or three blocks one that is missing is more than a quarter.
+            let quarters = (4 * (shape.blocks as usize - 1) / shape.blocks as usize).min(3);
+            assert_eq!(shape.quarters(shape.blocks as usize - 1), quarters, "size {size}: one is missing");
             assert_eq!(shape.quarters(0), 0);
             for block in 0..shape.blocks as usize {
                 for inside in [0, 1, size / 2, size - 1] {

@@ -10,7 +10,7 @@ use crate::fault::{self, Call};
 use crate::inside::Inside;
 use crate::modes::{Door, Request};
 use crate::statistics::Statistics;
-use crate::{census, center, judge, large, mark, modes, pages, region, thread};
+use crate::{census, center, judge, large, mark, medium, modes, pages, region, thread};
 
 pub use crate::modes::allocate_quick;
 
@@ -92,7 +92,7 @@ pub fn allocate_aligned(align: usize, size: usize) -> *mut u8 {
     allocate_request(class, Request { size, align, zeroed: false, door: Door::C })
 }
 
-/// The Rust door: allocates a block of `class`, or a large one if that is 0.
+/// The Rust door: allocates a block of `class`, or a medium or large one if that is 0.
 #[inline]
 pub(crate) fn allocate_class_or_large(class: usize, size: usize, align: usize) -> *mut u8 {
     let block = handed_out(thread::bin(class).pop(), class);
@@ -118,7 +118,7 @@ pub(crate) fn allocate_for(request: Request) -> *mut u8 {
     allocate_request(class, request)
 }
 
-/// The slow half of every allocation: the mode's block, or one of `class`, or a large one if that is 0. Only a large one is
+/// The slow half of every allocation: the mode's block, or one of `class`, or a medium or large one if that is 0. Only a large one is
 /// made to read as zero.
 #[cold]
 pub(crate) fn allocate_request(class: usize, request: Request) -> *mut u8 {
@@ -129,7 +129,12 @@ pub(crate) fn allocate_request(class: usize, request: Request) -> *mut u8 {
     insist(request.size, || match class {
         0 => {
             thread::rest::look_at_clock(false);
-            large::allocate(request.size, request.align, request.zeroed)
+            let block = medium::allocate(request.size, request.align, request.zeroed);
+            if !block.is_null() {
+                block
+            } else {
+                large::allocate(request.size, request.align, request.zeroed)
+            }
         }
         class => handed_out(thread::allocate(class), class),
     })
@@ -232,11 +237,16 @@ pub unsafe fn free_sized_slow(block: *mut u8, size: usize, align: usize) {
 }
 
 /// # Safety
-/// `block` is a live block of this class (0: a large one, or that is to be found out).
+/// `block` is a live block of this class, small or medium (0: a large one, or that is to be found out).
 unsafe fn free_judged(class: usize, block: *mut u8) {
-    if class == 0 {
-        large::free(block);
-        thread::rest::look_at_clock(true);
+    if class == 0 || class::is_medium(class) {
+        let freed = pages::spans_freed();
+        if class == 0 {
+            large::free(block);
+        } else {
+            medium::free(class, block);
+        }
+        thread::rest::look_at_clock(pages::spans_freed() != freed);
         return;
     }
     // SAFETY: a small block, live as far as the judge can tell, and the program has given it up.
@@ -258,11 +268,13 @@ pub(crate) unsafe fn free_layout_slow(block: *mut u8, layout: Layout) {
     let _inside = Inside::enter();
     let class = class::of_layout(layout.size(), layout.align());
     let real = judge::class_of_live(block, Call::Free);
-    if real != class {
+    if class == 0 && class::is_medium(real) {
+        judge::size_given(block, real, layout.size(), layout.align());
+    } else if real != class {
         judge::wrong_class(block, real, class);
     }
     // SAFETY: the caller's contract, and the class is the block's.
-    unsafe { free_judged(class, block) };
+    unsafe { free_judged(real, block) };
 }
 
 /// Changes the size of a live block to `size` (not 0); contents are kept to the lesser size. Null, and the old
@@ -277,12 +289,11 @@ pub unsafe fn reallocate(block: *mut u8, size: usize) -> *mut u8 {
     }
     let class = judge::class_of_live(block, Call::Reallocate);
     thread::rest::look_at_clock(false);
+    if size > SMALL_MAX && (class == 0 || class::is_medium(class)) {
+        // SAFETY: the caller's contract.
+        return unsafe { reallocate_judged(class, block, size, 1) };
+    }
     let old = if class == 0 {
-        if size > SMALL_MAX {
-            let _inside = Inside::enter();
-            // SAFETY: the caller's contract; a failed attempt leaves the block as it was.
-            return insist(size, || unsafe { large::reallocate(block, size) });
-        }
         large::usable_size(block, Call::Reallocate)
     } else {
         let old = block_size(class);
@@ -302,6 +313,33 @@ pub unsafe fn reallocate(block: *mut u8, size: usize) -> *mut u8 {
         unsafe { move_contents(block, new, old.min(size)) };
     }
     new
+}
+
+/// Changes the size of a live block that no bin serves, to one that none serves either; it stays where it is, or is aligned to `align`, which is a granule
+/// at most unless the block is large and shrinks. Null, and the old block intact, if memory is short.
+///
+/// # Safety
+/// `block` is a live block of this allocator, not null, and of class 0 or that of a medium block; or whoever says so may be wrong, and is told.
+pub(crate) unsafe fn reallocate_large(block: *mut u8, size: usize, align: usize) -> *mut u8 {
+    let class = judge::class_of_live(block, Call::Reallocate);
+    if class != 0 && !class::is_medium(class) {
+        judge::wrong_class(block, class, 0);
+    }
+    // SAFETY: the caller's contract.
+    unsafe { reallocate_judged(class, block, size, align) }
+}
+
+/// # Safety
+/// As for [`reallocate_large`], and the class is the block's.
+unsafe fn reallocate_judged(class: usize, block: *mut u8, size: usize, align: usize) -> *mut u8 {
+    let _inside = Inside::enter();
+    // SAFETY: the caller's contract; a failed attempt leaves the block as it was.
+    insist(size, || unsafe {
+        match class {
+            0 => large::reallocate(block, size),
+            _ => medium::reallocate(class, block, size, align),
+        }
+    })
 }
 
 /// Copies and frees the old block.
@@ -350,7 +388,7 @@ pub fn statistics() -> Statistics {
     statistics
 }
 
-/// Like [`statistics`], into a record that the caller has: it is some 5 KB large.
+/// Like [`statistics`], into a record that the caller has, who may have little stack: it is some 6 KB large, and here it would be there twice.
 pub fn statistics_into(into: &mut Statistics) {
     let _inside = Inside::enter();
     census::take(into);

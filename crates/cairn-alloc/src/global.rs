@@ -13,10 +13,8 @@
 use core::alloc::{GlobalAlloc, Layout};
 
 use crate::class::{self, GRANULE};
-use crate::fault::Call;
-use crate::inside::Inside;
 use crate::modes::{self, Door, Request};
-use crate::{engine, large, thread};
+use crate::{engine, thread};
 
 /// The allocator.
 ///
@@ -97,23 +95,24 @@ pub(crate) unsafe fn reallocate(block: *mut u8, old: Layout, new: Layout) -> *mu
         // Also for a stricter alignment: it divides the class's block size, so it divides every block's address.
         return block;
     }
-    // SAFETY: of class 0 in both layouts: a large block that stays one. The rest is the caller's contract.
+    // SAFETY: of class 0 in both layouts: a medium or large block that stays one of these. The rest is the caller's contract.
     unsafe {
         if old_class == 0 && new_class == 0 && may_resize_large(block, new) {
-            let _inside = Inside::enter();
-            return engine::insist(new.size(), || large::reallocate(block, new.size()));
+            return engine::reallocate_large(block, new.size(), new.align());
         }
         move_to(block, old, new)
     }
 }
 
-/// Whether a large block can be resized by [`large::reallocate`], which may move it to any granule: only if the
-/// new alignment asks no more than that, or the block will stay where it is, because it is long enough and aligned.
-fn may_resize_large(block: *mut u8, new: Layout) -> bool {
-    let stays = || {
-        block.addr().is_multiple_of(new.align()) && new.size() <= large::usable_size(block, Call::Reallocate)
-    };
-    new.align() <= GRANULE || stays()
+/// Whether a block that no bin serves can be resized by [`engine::reallocate_large`], which leaves it where it is or, if it is large, moves it to any
+/// granule: only if it is aligned as the new layout asks, and a granule is as well, or it will stay if it is large, because it is long enough.
+///
+/// # Safety
+/// The block is live.
+unsafe fn may_resize_large(block: *mut u8, new: Layout) -> bool {
+    // SAFETY: the caller's contract.
+    let stays = || new.size() <= unsafe { engine::usable_size(block) };
+    block.addr().is_multiple_of(new.align()) && (new.align() <= GRANULE || stays())
 }
 
 /// Allocates a new block, copies, and frees the old one.

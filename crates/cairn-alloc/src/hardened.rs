@@ -41,7 +41,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use cairn_core::lock::Lock;
 
 use crate::audit::{self, Audit};
-use crate::class::{self, CLASS_COUNT, SMALL_MAX, block_size};
+use crate::class::{self, SMALL_COUNT, SMALL_MAX, block_size};
 use crate::fault::Call;
 use crate::inside::Inside;
 use crate::mode::{self, Mode};
@@ -389,7 +389,7 @@ pub fn census(into: &mut Statistics) {
     if mode::current() != Mode::Hardened {
         return;
     }
-    for class in 1..CLASS_COUNT {
+    for class in 1..SMALL_COUNT {
         let totals = center::of(class).totals(class);
         let in_stocks = heap::blocks_of(class);
         let class = &mut into.classes[class];

@@ -4,7 +4,7 @@
 //!   address ─ in no region ──────────────────────────────► foreign
 //!           ─ in a slab ─ begins no block ───────────────► interior
 //!           │            ─ has the mark of a free block ─► freed before, if it waits anywhere (audit/whereabouts.rs)
-//!           │            ─ unmarked granule: the slab's bitmap decides
+//!           │            ─ unmarked granule, or a medium block: the slab's bitmap decides
 //!           │            ─ else a live block of the slab's class
 //!           ─ begins a large block ──────────────────────► large.rs says which
 //!           ─ else ──────────────────────────────────────► freed before, inside a large block, Cairn's own
@@ -20,9 +20,10 @@ use crate::region::{self, Place};
 use crate::slab::{Fault, Slab};
 use crate::{audit, center, large, mark, thread};
 
-/// What begins at an address: a live small block of this class, or perhaps a large block (0).
+/// What begins at an address: a live small or medium block of this class, or perhaps a large block (0).
 ///
-/// Ends the process with a message if it is in a slab and no live block begins there.
+/// Ends the process with a message if it is in a slab and no live block begins there. (Whether a medium block is free its slab
+/// says, to who frees it.)
 #[inline]
 pub fn class_of_live(block: *mut u8, call: Call) -> usize {
     // Nearly all blocks that come to a slow path are in order, and a few instructions more than the fast path's say so.
@@ -73,10 +74,11 @@ fn fault_of(place: Place, class: usize, block: *mut u8, call: Call) -> Option<Fa
         return Some(Fault::Interior);
     }
     // SAFETY: a block of a slab begins here.
-    if unsafe { mark::is_set(block, class) } {
+    if !class::is_medium(class) && unsafe { mark::is_set(block, class) } {
         return audit::fault_of_marked(block.addr(), class, call);
     }
-    if !place.is_unmarked() {
+    // Who frees a medium block goes to its slab next, which says so itself.
+    if !place.is_unmarked() || (class::is_medium(class) && call == Call::Free) {
         return None;
     }
     // realloc and malloc_usable_size have not entered yet, and this takes a lock.
@@ -91,7 +93,12 @@ static SHRUNK: [AtomicBool; CLASS_COUNT] = [const { AtomicBool::new(false) }; CL
 #[inline]
 pub fn keeps_its_block(class: usize, size: usize) {
     // Relaxed: who frees the block by its new size learned of that from whoever resized it. Read first, to leave the line shared.
-    if class::of_size(size) != class && !SHRUNK[class].load(Relaxed) {
+    let fits = if class::is_medium(class) {
+        class::of_medium(size) == Some(class)
+    } else {
+        class::of_size(size) == class
+    };
+    if !fits && !SHRUNK[class].load(Relaxed) {
         SHRUNK[class].store(true, Relaxed);
     }
 }
@@ -113,7 +120,8 @@ pub fn size_given(block: *mut u8, class: usize, size: usize, align: usize) {
     } else {
         let real = block_size(class);
         let shrunk = SHRUNK[class].load(Relaxed) && size <= real && size >= real / 2;
-        (class::of_layout(size, align.max(16)) == class || shrunk, real)
+        let asked = class::of_medium(size).unwrap_or_else(|| class::of_layout(size, align.max(16)));
+        (asked == class || shrunk, real)
     };
     if !fits {
         fault::wrong_size(block.addr(), real, size, align);

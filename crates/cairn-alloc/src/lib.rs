@@ -47,6 +47,7 @@ mod judge;
 mod key;
 mod large;
 mod mark;
+mod medium;
 pub mod mode;
 mod modes;
 mod pages;

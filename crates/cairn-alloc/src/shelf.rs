@@ -28,7 +28,7 @@ use cairn_core::sync::UnsafeCell;
 use cairn_core::{planted, shared};
 
 use crate::center;
-use crate::class::{CLASS_COUNT, SHAPES};
+use crate::class::{SHAPES, SMALL_COUNT};
 use crate::records;
 use crate::thread::Hands;
 
@@ -63,7 +63,7 @@ struct Row {
 
 struct State {
     bytes: usize,
-    rows: [Row; CLASS_COUNT],
+    rows: [Row; SMALL_COUNT],
 }
 
 #[repr(C, align(128))]
@@ -163,13 +163,16 @@ pub fn put(class: usize, hands: &Hands) {
 pub fn settle(idle_only: bool) {
     for shelf in ALL.iter() {
         if shelf.locked(|state| state.bytes) > 0 {
-            (1..CLASS_COUNT).for_each(|class| shelf.settle_row(class, idle_only));
+            (1..SMALL_COUNT).for_each(|class| shelf.settle_row(class, idle_only));
         }
     }
 }
 
-/// Blocks of a class on all shelves.
+/// Blocks of a class on all shelves; of a medium one there are none.
 pub fn blocks(class: usize) -> usize {
+    if class >= SMALL_COUNT {
+        return 0;
+    }
     ALL.iter().map(|shelf| shelf.locked(|state| usize::from(state.rows[class].len))).sum()
 }
 
@@ -231,7 +234,7 @@ impl Shelf {
 
 impl State {
     const fn new() -> Self {
-        State { bytes: 0, rows: [Row { slots: ptr::null_mut(), len: 0, least: 0 }; CLASS_COUNT] }
+        State { bytes: 0, rows: [Row { slots: ptr::null_mut(), len: 0, least: 0 }; SMALL_COUNT] }
     }
 
     /// Takes the newest blocks, as many as `out` holds or there are; returns how many.
@@ -299,7 +302,7 @@ mod tests {
         shelf.locked(|state| {
             let large = crate::class::of_size(16 << 10);
             assert_eq!(state.put(large, &blocks), 2);
-            for class in 1..CLASS_COUNT {
+            for class in 1..SMALL_COUNT {
                 state.put(class, &blocks);
             }
             assert!(state.bytes <= SHELF_BYTES_MAX);

@@ -230,12 +230,15 @@ impl Slab {
     /// Of blocks that leave the slab for a bin those that lost their marks get them again: from there on nothing else tells that they are
     /// free. The slab is no longer unmarked when all of them have left.
     fn mark_again(self, blocks: &[*mut u8]) {
-        if !self.place().is_unmarked() {
+        // SAFETY: the class is the slab's for as long as it is one.
+        let class = unsafe { usize::from((*self.descriptor).class) };
+        // Of a medium block the slab itself says whether it is free, always.
+        if !self.place().is_unmarked() || class::is_medium(class) {
             return;
         }
         for &block in blocks {
-            // SAFETY: blocks of this slab, free and the caller's; the class is the slab's for as long as it is one.
-            unsafe { mark::put(block, usize::from((*self.descriptor).class)) };
+            // SAFETY: blocks of this slab, free and the caller's.
+            unsafe { mark::put(block, class) };
         }
         if self.body().free == 0 {
             self.set_unmarked(false);

@@ -26,7 +26,7 @@ pub struct ClassStatistics {
 pub struct Statistics {
     /// By size class; index 0 is unused.
     pub classes: [ClassStatistics; CLASS_COUNT],
-    /// Blocks above `SMALL_MAX` that the program holds.
+    /// Blocks in spans of their own that the program holds: all above `MEDIUM_MAX`, and some above `SMALL_MAX`.
     pub large_blocks: usize,
     /// Their usable bytes.
     pub large_bytes: usize,
@@ -69,7 +69,7 @@ impl Statistics {
         self.large_bytes + self.classes.iter().map(|c| c.live_blocks * c.block_size).sum::<usize>()
     }
 
-    /// Bytes in small blocks that are free: in bins, stacks, shelves and slabs.
+    /// Bytes in blocks of size classes that are free: in bins, stacks, shelves and slabs.
     pub fn small_free_bytes(&self) -> usize {
         let free = |c: &ClassStatistics| (c.bin_blocks + c.stack_blocks + c.slab_free_blocks) * c.block_size;
         self.classes.iter().map(free).sum()

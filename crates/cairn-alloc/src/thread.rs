@@ -35,7 +35,7 @@ use cairn_core::hint;
 use crate::bin::{Bin, Cold};
 use crate::center;
 use crate::class::{
-    self, CLASS_COUNT, Code, ENTRIES, Entries, Entry, SHAPES, TWICE_CLASSES_AT_16, TwiceClassesAt16,
+    self, Code, ENTRIES, Entries, Entry, SHAPES, SMALL_COUNT, TWICE_CLASSES_AT_16, TwiceClassesAt16,
 };
 use crate::registry::{Listing, Registered, Registry};
 use crate::slot::{self, State};
@@ -52,7 +52,7 @@ pub use audit::damage;
 pub use audit::{InBin, check, holds, second_bin};
 
 /// The bins of one thread.
-pub type Bins = [Bin; CLASS_COUNT];
+pub type Bins = [Bin; SMALL_COUNT];
 
 /// What the fast path needs besides the thread's own bins. The two stand together so that one register leads to both.
 #[repr(C)]
@@ -65,14 +65,14 @@ pub struct Fixed {
 
 /// Never written.
 pub static NOBODY: Fixed =
-    Fixed { nobody: [const { Bin::nothing() }; CLASS_COUNT], classes: TWICE_CLASSES_AT_16, entries: ENTRIES };
+    Fixed { nobody: [const { Bin::nothing() }; SMALL_COUNT], classes: TWICE_CLASSES_AT_16, entries: ENTRIES };
 
 /// A thread's heap.
 #[repr(C, align(64))]
 pub struct Heap {
     /// First, so that the slot leads to them.
     bins: Bins,
-    cold: [Cold; CLASS_COUNT],
+    cold: [Cold; SMALL_COUNT],
     hands: Hands,
     /// Bytes that its bins may hold.
     capacity_bytes: AtomicUsize,
@@ -192,7 +192,7 @@ impl Fixed {
 /// The bin of a class, which the compiler may know.
 #[inline(always)]
 pub fn bin(class: usize) -> &'static Bin {
-    debug_assert!(class < CLASS_COUNT);
+    debug_assert!(class < SMALL_COUNT);
     // SAFETY: classes come from the class tables and the class map, which hold nothing else.
     unsafe { bin_at_words(NOBODY.bins(), 2 * class) }
 }
@@ -448,7 +448,7 @@ impl Heap {
         let grew = self.growths.swap(growths, Relaxed) != growths;
         let turned = self.turns.swap(turns, Relaxed) != turns;
         let patience = if turned { IDLE_LOOKS_TURNED } else { IDLE_LOOKS_MAX };
-        for class in 1..CLASS_COUNT {
+        for class in 1..SMALL_COUNT {
             let (bin, cold) = (&self.bins[class], &self.cold[class]);
             if bin.capacity(cold) > 0 && bin.idle_looks(cold) >= patience {
                 self.close(class);
@@ -459,7 +459,7 @@ impl Heap {
 
     /// Empties all bins: the thread ends.
     fn close_all(&self) {
-        for class in 1..CLASS_COUNT {
+        for class in 1..SMALL_COUNT {
             if self.bins[class].capacity(&self.cold[class]) > 0 {
                 self.close(class);
             }
@@ -469,6 +469,9 @@ impl Heap {
 
 /// Blocks of a class in the bins of all threads. Exact if no other thread is running.
 pub fn blocks_in_bins(class: usize) -> usize {
+    if class::is_medium(class) {
+        return 0;
+    }
     let most = usize::from(SHAPES[class].bin_max);
     REGISTRY.all().map(|heap| heap.bins[class].peek(&heap.cold[class], most)).sum()
 }

@@ -52,6 +52,31 @@ macro_rules! suite {
                 }
             }
 
+            /// A medium block that shrinks far moves, and may have lain where a stricter alignment holds by chance.
+            #[test]
+            fn a_block_that_shrinks_is_aligned_as_its_new_layout_asks() {
+                let old = layout(200_000, 8);
+                for new in [layout(50_000, 1 << 17), layout(40_000, 8192), layout(100, 1 << 17)] {
+                    for _ in 0..50 {
+                        let mut others = std::vec::Vec::new();
+                        let block = loop {
+                            let block = Cairn.allocate(old).unwrap();
+                            if block.cast::<u8>().addr().get().is_multiple_of(1 << 17) {
+                                break block;
+                            }
+                            others.push(block);
+                        };
+                        unsafe {
+                            let shrunk = Cairn.shrink(block.cast(), old, new).unwrap();
+                            let at = shrunk.cast::<u8>().addr().get();
+                            assert!(at.is_multiple_of(new.align()), "{at:#x} for {new:?}");
+                            Cairn.deallocate(shrunk.cast(), new);
+                            others.into_iter().for_each(|block| Cairn.deallocate(block.cast(), old));
+                        }
+                    }
+                }
+            }
+
             #[test]
             fn growing_and_shrinking_keep_contents_and_change_alignment() {
                 let sizes = [1, 24, 25, 100, 4000, 32_768, 32_769, 70_000, 1 << 20];

@@ -121,11 +121,85 @@ fn freed_inside_a_large_block() {
     );
 }
 
-/// As C's `free_sized` does it, for a small block and a large one.
+/// At once, although no mark is in it: the slab knows that it is free, or is gone.
+#[test]
+fn a_medium_block_freed_twice() {
+    each_is_named("a_medium_block_freed_twice", 0..2, &["double free"], |kept| unsafe {
+        let blocks = [(); 2].map(|()| Cairn.alloc(layout(70_000, 8)));
+        for block in &blocks[kept..] {
+            Cairn.dealloc(*block, layout(70_000, 8));
+        }
+        Cairn.dealloc(blocks[1], layout(70_000, 8));
+        std::process::exit(0);
+    });
+}
+
+#[test]
+fn a_medium_block_resized_after_it_was_freed() {
+    is_named("a_medium_block_resized_after_it_was_freed", &["realloc", "73728 bytes"], || unsafe {
+        let blocks = [(); 2].map(|()| Cairn.alloc(layout(70_000, 8)));
+        Cairn.dealloc(blocks[1], layout(70_000, 8));
+        engine::reallocate(blocks[1], 90_000);
+        std::process::exit(0);
+    });
+}
+
+#[test]
+fn a_medium_block_freed_by_another_layout() {
+    const GIVEN: [usize; 2] = [120_000, 1 << 20];
+    each_is_named(
+        "a_medium_block_freed_by_another_layout",
+        0..2,
+        &["wrong size", "73728"],
+        |number| unsafe {
+            let block = Cairn.alloc(layout(70_000, 8));
+            Cairn.dealloc(block, layout(GIVEN[number], 8));
+            std::process::exit(0);
+        },
+    );
+}
+
+/// One that was made smaller stays where it is, and may be freed by its new size.
+#[test]
+fn a_medium_block_that_shrank_may_be_freed_as_what_it_is() {
+    unsafe {
+        let block = engine::allocate_slow(36_864);
+        assert_eq!(engine::reallocate(block, 20_000), block);
+        engine::free_sized_slow(block, 20_000, 1);
+        let (old, new) = (layout(256 << 10, 8), layout(140 << 10, 8));
+        let block = Cairn.alloc(old);
+        assert_eq!(Cairn.realloc(block, old, new.size()), block);
+        Cairn.dealloc(block, new);
+    }
+}
+
+#[test]
+fn freed_inside_a_medium_block() {
+    is_named(
+        "freed_inside_a_medium_block",
+        &["inside a block", "73728 bytes", "4096 bytes into it"],
+        || unsafe {
+            let block = Cairn.alloc(layout(70_000, 8));
+            Cairn.dealloc(block.add(4096), layout(70_000, 8));
+            std::process::exit(0);
+        },
+    );
+}
+
+/// As C's `free_sized` does it, for blocks of each kind.
 #[test]
 fn freed_by_a_size_that_it_does_not_have() {
-    const GIVEN: [(usize, usize); 5] =
-        [(100, 200), (100, 32), (100, 1 << 20), (1 << 20, 100), (1 << 20, 2 << 20)];
+    const GIVEN: [(usize, usize); 9] = [
+        (100, 200),
+        (100, 32),
+        (100, 1 << 20),
+        (1 << 20, 100),
+        (1 << 20, 2 << 20),
+        (100, 70_000),
+        (70_000, 100),
+        (70_000, 120_000),
+        (70_000, 60_000),
+    ];
     let test = "freed_by_a_size_that_it_does_not_have";
     each_is_named(test, 0..GIVEN.len(), &["wrong size"], |number| unsafe {
         let (size, given) = GIVEN[number];

@@ -61,7 +61,9 @@ fn main() {
     });
     // Large blocks are whole pages.
     let page = cairn_core::os::page_size();
-    expect("large", 0, 3, 3 * 100_001usize.next_multiple_of(page), || [(); 3].map(|()| vec![1u8; 100_001]));
+    expect("large", 0, 3, 3 * 300_001usize.next_multiple_of(page), || [(); 3].map(|()| vec![1u8; 300_001]));
+    expect("medium", 104 << 10, 3, 3 * (104 << 10), || [(); 3].map(|()| vec![1u8; 100_001]));
+    expect("of medium size, zeroed", 0, 1, 100_001usize.next_multiple_of(page), || vec![0u8; 100_001]);
     expect("large, zeroed", 0, 1, 10 << 20, || vec![0u8; 10 << 20]);
     expect("large, grown", 0, 1, 3_000_000usize.next_multiple_of(page), || {
         let mut bytes = Vec::<u8>::with_capacity(40_000);

@@ -5,9 +5,10 @@
 use std::alloc::{GlobalAlloc, Layout};
 
 use cairn_alloc::Cairn;
+use cairn_alloc::class::MEDIUM_MAX;
 
-/// The least size that is moved.
-const SIZE: usize = 128 * 1024;
+/// A large block, of the least that there are: after the first some thousand moves it is too small.
+const SIZE: usize = MEDIUM_MAX + 4096;
 
 /// Has a block moved whose place behind it is taken, and keeps both.
 fn moved() {

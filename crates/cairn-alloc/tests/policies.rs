@@ -10,7 +10,7 @@ mod shadow;
 use std::sync::{MutexGuard, mpsc};
 use std::thread;
 
-use cairn_alloc::class::{GRANULE, of_size};
+use cairn_alloc::class::{GRANULE, SMALL_COUNT, of_size};
 use cairn_alloc::statistics::{ClassStatistics, Statistics};
 use cairn_alloc::{engine, settings};
 use cairn_core::os::page_size;
@@ -430,6 +430,52 @@ fn middle_blocks_that_nobody_touches_have_few_pages() {
     let bytes = pages * page_size();
     assert!(bytes <= 18 * MIB, "{bytes} bytes in memory of {COUNT} blocks of 1 MiB that nobody touched");
     free_all(used.into_iter().chain(idle));
+}
+
+/// Also where the memory that they are cut from has pages before they are used: spans of their own would take up to twice as much.
+#[test]
+fn medium_blocks_take_little_more_than_they_hold() {
+    let _alone = alone();
+    engine::trim(0);
+    for size in [33 << 10, 40_000, 65_600, 100_000, 131_200, 200_000] {
+        let before = engine::statistics();
+        let held = blocks((64 * MIB) / size, size);
+        let after = engine::statistics();
+        let in_use = |s: &Statistics| s.committed_bytes - s.free_dirty_bytes - s.free_clean_bytes;
+        let (taken, live) = (in_use(&after) - in_use(&before), held.len() * size);
+        assert!(taken <= live + live / 4, "{taken} bytes for {live} in blocks of {size}");
+        free_all(held);
+    }
+    engine::trim(0);
+}
+
+/// A slab's memory may have been used before, and calloc would have to clear, and so touch, all of it.
+#[test]
+fn zeroed_blocks_of_medium_size_are_not_touched() {
+    let _alone = alone();
+    free_all(blocks(100, 100_000));
+    engine::trim(0);
+    let held: Vec<_> = (0..100).map(|_| engine::allocate_zeroed(100_000)).collect();
+    let pages: usize = held.iter().map(|block| resident(*block, 100_000)).sum();
+    assert_eq!(pages, 0);
+    free_all(held);
+}
+
+/// What has grown once will mostly grow again, and pages move from spans only.
+#[test]
+fn a_medium_block_that_grows_becomes_a_span() {
+    let _alone = alone();
+    let block = written(40_000);
+    let medium =
+        |s: Statistics| s.classes[SMALL_COUNT..].iter().map(|class| class.live_blocks).sum::<usize>();
+    assert_eq!(medium(engine::statistics()), 1);
+    let same = unsafe { engine::reallocate(block, 36_000) };
+    assert_eq!(same, block, "it shrinks where it is");
+    let grown = unsafe { engine::reallocate(block, 60_000) };
+    let statistics = engine::statistics();
+    assert_eq!((medium(statistics), statistics.large_blocks), (0, 1));
+    assert!((0..36_000).all(|at| unsafe { grown.add(at).read() } == 0xff));
+    free_all([grown]);
 }
 
 /// The pages of a large block come along when it moves; those that it never touched stay untouched.

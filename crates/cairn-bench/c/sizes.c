@@ -4,7 +4,7 @@
  *   LD_PRELOAD=./sizes.so CAIRN_SIZES=/tmp/sizes program arguments
  *
  * Each process writes /tmp/sizes.NAME.PID at its end: lines "size count", sizes as the program asked for them, sorted;
- * first a line that begins with '#'. Blocks above 32 KiB, which no size class serves, are only summed up there.
+ * first a line that begins with '#'. Blocks above 32 KiB, which are no small ones, are only summed up there.
  * data/sizes holds such files; `cairn-bench classes` reads them. See docs/decisions/size-classes.md.
  *
  * How: the C library's own allocator does the work, and a table of open addressing keeps the size of each live block,

@@ -63,13 +63,15 @@ impl Mallinfo<usize> {
 /// What the heap holds, in glibc's terms.
 #[cfg_attr(not(cairn_inside), unsafe(no_mangle))]
 pub extern "C" fn mallinfo2() -> Mallinfo<usize> {
-    Mallinfo::new(&engine::statistics())
+    let mut heap = Statistics::default();
+    engine::statistics_into(&mut heap);
+    Mallinfo::new(&heap)
 }
 
 /// [`mallinfo2`] in `int`s: what doesn't fit becomes `INT_MAX`.
 #[cfg_attr(not(cairn_inside), unsafe(no_mangle))]
 pub extern "C" fn mallinfo() -> Mallinfo<c_int> {
-    let wide = Mallinfo::new(&engine::statistics());
+    let wide = mallinfo2();
     let narrow = |value: usize| c_int::try_from(value).unwrap_or(c_int::MAX);
     Mallinfo {
         arena: narrow(wide.arena),
@@ -89,7 +91,9 @@ pub extern "C" fn mallinfo() -> Mallinfo<c_int> {
 #[cfg_attr(not(cairn_inside), unsafe(no_mangle))]
 pub extern "C" fn malloc_stats() {
     let _errno = KeepErrno::new();
-    report::readable(&mut Text::to(Sink::Descriptor(libc::STDERR_FILENO)), &engine::statistics());
+    let mut heap = Statistics::default();
+    engine::statistics_into(&mut heap);
+    report::readable(&mut Text::to(Sink::Descriptor(libc::STDERR_FILENO)), &heap);
 }
 
 /// Writes what the heap holds to a stream, as XML with glibc's elements; EINVAL (as the result) for options
@@ -106,7 +110,8 @@ pub unsafe extern "C" fn malloc_info(options: c_int, stream: *mut libc::FILE) ->
     if options != 0 {
         return libc::EINVAL;
     }
-    let heap = engine::statistics();
+    let mut heap = Statistics::default();
+    engine::statistics_into(&mut heap);
     let text = &mut Text::to(Sink::Stream(stream));
     text.words("<malloc version=\"1\">\n<heap nr=\"0\">\n<sizes>\n");
     let mut smaller = 0;

@@ -118,8 +118,10 @@ fn report() {
     if !is_child_of(PARENT.load(Relaxed)) {
         return;
     }
+    let mut heap = Statistics::default();
+    engine::statistics_into(&mut heap);
     if path.is_null() {
-        readable(&mut Text::to(Sink::Descriptor(descriptor)), &engine::statistics());
+        readable(&mut Text::to(Sink::Descriptor(descriptor)), &heap);
         return;
     }
     // SAFETY: `path` is a C string that `absolute` made.
@@ -127,7 +129,7 @@ fn report() {
         Line::new().text("CAIRN_STATS: the file for the report can't be written").print();
         return;
     };
-    machine(&mut Text::to(Sink::Descriptor(file)), &engine::statistics());
+    machine(&mut Text::to(Sink::Descriptor(file)), &heap);
     // SAFETY: opened above, and nobody else knows it.
     unsafe { os::close(file) };
 }

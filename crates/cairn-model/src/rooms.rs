@@ -182,7 +182,7 @@ pub mod center {
 /// Two classes, so large that a shelf holds two blocks of each.
 pub mod class {
     /// Classes, one of which is none.
-    pub const CLASS_COUNT: usize = 3;
+    pub const SMALL_COUNT: usize = 3;
 
     /// What a shelf asks about a class.
     #[derive(Debug)]
@@ -198,7 +198,7 @@ pub mod class {
     }
 
     /// Of each class.
-    pub static SHAPES: [Shape; CLASS_COUNT] = [shape(0), shape(16 << 10), shape(16 << 10)];
+    pub static SHAPES: [Shape; SMALL_COUNT] = [shape(0), shape(16 << 10), shape(16 << 10)];
 }
 
 /// Memory for records, under the locks of the two rooms that it needs in the engine.

@@ -173,7 +173,7 @@ fn filled_bin(size: usize) -> usize {
 fn a_heap_in_use_is_whole() {
     alone(|| {
         let mut blocks = Vec::new();
-        for size in [0, 1, 24, 100, 1000, 5000, 32_768, 32_769, 100_000, 3 << 20] {
+        for size in [0, 1, 24, 100, 1000, 5000, 32_768, 32_769, 100_000, 262_145, 3 << 20] {
             for number in 0..300 {
                 blocks.push(allocate(size));
                 if number % 3 == 0 {

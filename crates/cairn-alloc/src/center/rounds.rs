@@ -7,13 +7,13 @@
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use crate::class::CLASS_COUNT;
-
 /// Milliseconds between two rounds that growth began.
 const GROWTH_ROUND_MS: u64 = 32;
 
 /// See the module.
 pub struct Rounds {
+    /// The last class.
+    last: usize,
     /// The class that comes next, from the last one down; 0 if no round is under way.
     next: AtomicUsize,
     /// When growth last began one.
@@ -21,14 +21,15 @@ pub struct Rounds {
 }
 
 impl Rounds {
-    pub const fn new() -> Self {
-        Rounds { next: AtomicUsize::new(0), grown_ms: AtomicU64::new(0) }
+    /// Over the classes from 1 up to `last`.
+    pub const fn new(last: usize) -> Self {
+        Rounds { last, next: AtomicUsize::new(0), grown_ms: AtomicU64::new(0) }
     }
 
     /// The class that comes next, of the round under way or of one that begins now; 0 if there is none.
     pub fn next(&self, new_window: bool, grew: bool, now_ms: impl FnOnce() -> u64) -> usize {
         match self.next.load(Relaxed) {
-            0 if new_window || (grew && self.is_due(now_ms())) => CLASS_COUNT - 1,
+            0 if new_window || (grew && self.is_due(now_ms())) => self.last,
             next => next,
         }
     }
@@ -52,6 +53,8 @@ impl Rounds {
 mod tests {
     use super::*;
 
+    const LAST: usize = 81;
+
     /// How many rounds of one step each begin, if the heap grows a thousand times, at each of these milliseconds.
     fn rounds_begun(rounds: &Rounds, ms: core::ops::Range<u64>) -> usize {
         let growths = ms.flat_map(|now_ms| core::iter::repeat_n(now_ms, 1000));
@@ -66,7 +69,7 @@ mod tests {
 
     #[test]
     fn growth_begins_a_round_at_once_and_then_seldom() {
-        let rounds = Rounds::new();
+        let rounds = Rounds::new(LAST);
         assert_eq!(rounds_begun(&rounds, 5000..5001), 1);
         assert_eq!(rounds_begun(&rounds, 5001..5000 + GROWTH_ROUND_MS), 0);
         let begun = rounds_begun(&rounds, 6000..7000);
@@ -77,22 +80,22 @@ mod tests {
 
     #[test]
     fn a_window_begins_a_round_whenever_it_comes() {
-        let rounds = Rounds::new();
+        let rounds = Rounds::new(LAST);
         assert_eq!(rounds_begun(&rounds, 5000..5001), 1);
-        assert_eq!(rounds.next(true, false, || unreachable!()), CLASS_COUNT - 1);
+        assert_eq!(rounds.next(true, false, || unreachable!()), LAST);
     }
 
     #[test]
     fn without_a_reason_none_begins() {
-        assert_eq!(Rounds::new().next(false, false, || 5000), 0);
+        assert_eq!(Rounds::new(LAST).next(false, false, || 5000), 0);
     }
 
     #[test]
     fn one_under_way_goes_on_where_it_was() {
-        let rounds = Rounds::new();
-        rounds.leave(CLASS_COUNT / 2);
+        let rounds = Rounds::new(LAST);
+        rounds.leave(LAST / 2);
         for (new_window, grew) in [(false, false), (true, false), (false, true), (true, true)] {
-            assert_eq!(rounds.next(new_window, grew, || 5000), CLASS_COUNT / 2);
+            assert_eq!(rounds.next(new_window, grew, || 5000), LAST / 2);
         }
     }
 }

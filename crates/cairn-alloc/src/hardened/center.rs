@@ -16,7 +16,7 @@ use cairn_core::list::{Links, List};
 use cairn_core::lock::Lock;
 
 use crate::center::rounds::Rounds;
-use crate::class::{CLASS_COUNT, GRANULE, SHAPES};
+use crate::class::{GRANULE, SHAPES, SMALL_COUNT};
 use crate::descriptor::{Descriptor, NO_LIST};
 use crate::hardened::random::Stream;
 use crate::hardened::slab::Slab;
@@ -45,17 +45,17 @@ pub struct Center {
 // SAFETY: `state` is used only by whoever holds `lock`.
 unsafe impl Sync for Center {}
 
-static CENTERS: [Center; CLASS_COUNT] = [const {
+static CENTERS: [Center; SMALL_COUNT] = [const {
     Center {
         lock: Lock::named(Place::Class),
         state: UnsafeCell::new(State { lists: [const { List::new() }; LISTS], slabs: 0, free: 0 }),
     }
-}; CLASS_COUNT];
+}; SMALL_COUNT];
 
 /// The center of a class.
 #[inline]
 pub fn of(class: usize) -> &'static Center {
-    debug_assert!(class > 0 && class < CLASS_COUNT);
+    debug_assert!(class > 0 && class < SMALL_COUNT);
     // SAFETY: classes come from the class tables and the map, which hold nothing else.
     unsafe { CENTERS.get_unchecked(class) }
 }
@@ -254,7 +254,7 @@ impl Links for SlabLinks {
 /// One step of giving back the holes in idle slabs: a few classes, if a round is under way; a new window of the decay begins one.
 pub fn purge_step(new_window: bool) {
     const CLASSES: usize = 8;
-    static ROUNDS: Rounds = Rounds::new();
+    static ROUNDS: Rounds = Rounds::new(SMALL_COUNT - 1);
     let next = ROUNDS.next(new_window, false, || 0);
     let left = next.saturating_sub(CLASSES);
     ROUNDS.leave(left);
@@ -270,5 +270,5 @@ pub fn trim() -> usize {
         of(class).drop_empty(class, false);
         of(class).purge_holes(false)
     };
-    (1..CLASS_COUNT).map(given).sum()
+    (1..SMALL_COUNT).map(given).sum()
 }

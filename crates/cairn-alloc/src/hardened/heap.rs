@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use cairn_core::count::Place;
 use cairn_core::lock::Lock;
 
-use crate::class::CLASS_COUNT;
+use crate::class::SMALL_COUNT;
 use crate::hardened::random::Stream;
 use crate::hardened::{center, judge, slab};
 use crate::inside::Inside;
@@ -32,7 +32,7 @@ use stock::Stock;
 #[repr(C, align(64))]
 pub struct Heap {
     random: Stream,
-    stocks: [Stock; CLASS_COUNT],
+    stocks: [Stock; SMALL_COUNT],
     /// Trips to the slabs; paces the housekeeping.
     trips: Cell<usize>,
     /// Who took it last (`pthread_self`). Under the birth lock.
@@ -117,7 +117,7 @@ impl Heap {
     }
 
     fn close_all(&self) {
-        for class in 1..CLASS_COUNT {
+        for class in 1..SMALL_COUNT {
             self.stocks[class].close(class);
         }
     }
@@ -240,7 +240,7 @@ pub fn bury_the_dead() {
             heap.random.forget();
             continue;
         }
-        for class in 1..CLASS_COUNT {
+        for class in 1..SMALL_COUNT {
             heap.stocks[class].bury(class);
         }
         heap.listing.leave();

@@ -9,7 +9,7 @@ use core::sync::atomic::AtomicU8;
 
 use cairn_core::os;
 
-use crate::class::{CLASS_COUNT, GRANULE, SHAPES};
+use crate::class::{GRANULE, SHAPES, SMALL_COUNT};
 use crate::hardened::bytes::{self, Wide};
 use crate::hardened::random;
 use crate::region;
@@ -42,7 +42,7 @@ pub struct Vault {
     /// What a free looks for behind a block.
     pub rests: Rests,
     /// By class.
-    pub forms: [Form; CLASS_COUNT],
+    pub forms: [Form; SMALL_COUNT],
 }
 
 /// By the bytes between what was asked for and the seal, as far as they are less than two words: what stands there, so that a free needs no
@@ -151,7 +151,7 @@ static VAULT: Cell = Cell(UnsafeCell::new(Vault {
     guard: 0,
     wide: Wide::No,
     rests: Rests::NONE,
-    forms: [Form::NONE; CLASS_COUNT],
+    forms: [Form::NONE; SMALL_COUNT],
 }));
 
 /// The vault.
@@ -164,7 +164,7 @@ pub fn vault() -> &'static Vault {
 /// The form of a class.
 #[inline(always)]
 pub fn form(class: usize) -> &'static Form {
-    debug_assert!(class > 0 && class < CLASS_COUNT);
+    debug_assert!(class > 0 && class < SMALL_COUNT);
     // SAFETY: classes come from the class tables and the map, which hold nothing else.
     unsafe { vault().forms.get_unchecked(class) }
 }
@@ -191,7 +191,7 @@ pub fn fill() -> bool {
     vault.guard = guard;
     vault.wide = Wide::of_this_processor();
     vault.rests = Rests::of(vault.pattern);
-    for class in 1..CLASS_COUNT {
+    for class in 1..SMALL_COUNT {
         vault.forms[class] = Form::of(class, guard);
     }
     if page == BYTES {
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn blocks_begin_where_they_begin_and_end_before_the_guard() {
         for guard in [0, 4096, 16384] {
-            for class in 1..CLASS_COUNT {
+            for class in 1..SMALL_COUNT {
                 let form = Form::of(class, guard);
                 assert!(form.blocks >= 2 && form.limit as usize + guard <= form.mask as usize + 1);
                 for offset in 0..=form.mask as usize {

@@ -9,7 +9,7 @@ use core::sync::atomic::fence;
 
 use crate::audit::{Audit, Found, Violation, fault_of, must, must_be, second_place};
 use crate::bin::audit::{Filled, null_is_null};
-use crate::class::{CLASS_COUNT, SHAPES};
+use crate::class::{SHAPES, SMALL_COUNT};
 use crate::pages;
 
 use super::{CAPACITY_BYTES, Heap, NOBODY, REGISTRY, living};
@@ -45,7 +45,7 @@ impl InBin {
 /// Checks all heaps.
 pub fn check(audit: &mut Audit) -> Found {
     let nobody = |class: &usize| NOBODY.nobody[*class].is_nothing(None);
-    must(null_is_null() && (0..CLASS_COUNT).all(|class| nobody(&class)), || {
+    must(null_is_null() && (0..SMALL_COUNT).all(|class| nobody(&class)), || {
         Violation::new("the empty bins of threads without a heap", "were overwritten")
     })?;
     let own = super::mine().map_or(0, |heap| core::ptr::from_ref(heap).addr());
@@ -62,7 +62,7 @@ pub fn check(audit: &mut Audit) -> Found {
         if audit.alone || !is_taken || own == at {
             heap.check(is_taken)?;
         }
-        for class in 1..CLASS_COUNT {
+        for class in 1..SMALL_COUNT {
             heap.check_blocks(audit, class)?;
         }
     }
@@ -83,7 +83,7 @@ impl Heap {
     /// All bins of a heap that nobody changes meanwhile: arrays and bounds.
     fn check(&self, is_taken: bool) -> Found {
         let mut bytes = 0;
-        for (class, shape) in SHAPES.iter().enumerate() {
+        for (class, shape) in SHAPES[..SMALL_COUNT].iter().enumerate() {
             let (bin, cold) = (&self.bins[class], &self.cold[class]);
             let wrong = |what| Violation::new(SUBJECT, what).at(core::ptr::from_ref(bin).addr()).of(class);
             if bin.is_nothing(Some(cold)) {
@@ -138,6 +138,9 @@ impl Heap {
 /// Whether a free block waits in the bin of a thread, or one has it in its hands. Under all locks; the caller has the block if it is live.
 /// What is no array of a bin, in a damaged heap, is not looked into.
 pub fn holds(block: usize, class: usize) -> bool {
+    if class >= SMALL_COUNT {
+        return false;
+    }
     let most = usize::from(SHAPES[class].bin_max);
     let has = |filled: &Filled| {
         filled.len <= most

@@ -12,7 +12,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use super::{CAPACITY_BYTES, Heap, NOBODY, REGISTRY, current, living, mine};
 use crate::bin::{Bin, Cold};
-use crate::class::CLASS_COUNT;
+use crate::class::SMALL_COUNT;
 use crate::inside::Inside;
 use crate::registry::Listing;
 use crate::slot::{self, State};
@@ -82,7 +82,7 @@ fn make_heap() -> Option<&'static Heap> {
     // SAFETY: the memory is ours, large enough and aligned to 64; it is written field by field, since a whole heap is
     // more than a small stack should carry.
     unsafe {
-        for class in 0..CLASS_COUNT {
+        for class in 0..SMALL_COUNT {
             (&raw mut (*memory).bins).cast::<Bin>().add(class).write(Bin::nothing());
             (&raw mut (*memory).cold).cast::<Cold>().add(class).write(Cold::nothing());
         }
@@ -161,7 +161,7 @@ pub fn bury_the_dead() {
         if !hands.blocks().is_empty() {
             center::of(hands.class()).flush(hands.class(), hands.blocks(), || hands.keep(0));
         }
-        for class in 1..CLASS_COUNT {
+        for class in 1..SMALL_COUNT {
             let (bin, cold) = (&heap.bins[class], &heap.cold[class]);
             bin.bury(cold, || {
                 while bin.len(cold) > 0 {

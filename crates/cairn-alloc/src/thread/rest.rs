@@ -138,7 +138,7 @@ impl Heap {
     }
 }
 
-/// A slow path that doesn't need the thread's heap lets time pass too. `freed`: it was the end of a large block.
+/// A slow path that doesn't need the thread's heap lets time pass too. `freed`: a span became free.
 pub fn look_at_clock(freed: bool) {
     match (slot::distance(), slot::state()) {
         (0, State::Resting(distance)) => {

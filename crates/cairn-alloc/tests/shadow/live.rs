@@ -19,8 +19,8 @@ pub struct Live {
     pub usable: usize,
     /// How it was asked for, and so must be freed.
     pub owner: Owner,
-    /// What the engine counts it as: its block size, or 0 for a span of its own (which one of few bytes may be, for its alignment),
-    /// and its bytes.
+    /// What the engine counts it as: its block size, or 0 for a medium block or a span of its own (which one of few bytes may be, for its
+    /// alignment), and its bytes.
     counted: (usize, usize),
     stamp: u8,
     written: Range<usize>,
@@ -50,7 +50,7 @@ impl Live {
         self.counted
     }
 
-    /// Whether it is a span of its own.
+    /// Whether it is a medium block or a span of its own.
     pub fn is_large(&self) -> bool {
         self.counted.0 == 0
     }

@@ -42,7 +42,7 @@ mod tests {
     fn the_scheme_in_use_is_the_one_of_the_allocator() {
         let scheme = Scheme { step: 8, spacing_log2: cairn_alloc::class::SPACING_LOG2 };
         let classes: Vec<usize> =
-            (1..cairn_alloc::class::CLASS_COUNT).map(cairn_alloc::class::block_size).collect();
+            (1..cairn_alloc::class::SMALL_COUNT).map(cairn_alloc::class::block_size).collect();
         assert_eq!(scheme.blocks(), classes);
         let at_16 = Scheme { step: 16, ..scheme };
         for size in 0..=SMALL_MAX {

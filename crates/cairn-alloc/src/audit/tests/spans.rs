@@ -76,7 +76,7 @@ fn spans() {
 #[test]
 fn neighbours_that_were_not_joined() {
     alone(|| {
-        let blocks = [(); 3].map(|()| allocate(200_000));
+        let blocks = [(); 3].map(|()| allocate(300_000));
         free(blocks[1]);
         is_whole();
         let span = descriptor_of(blocks[1]);

@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use cairn_core::list::Links;
 
 use crate::audit::{Audit, Found, Violation, must, must_be};
-use crate::class::{CLASS_COUNT, SHAPES};
+use crate::class::{CLASS_COUNT, SHAPES, SMALL_COUNT};
 use crate::descriptor::{Descriptor, Kind, NO_LIST};
 use crate::hardened::seal;
 use crate::hardened::slab::{Slab, bitmap_bytes};
@@ -31,7 +31,7 @@ pub fn check(audit: &mut Audit) -> Found {
             granule += region.len(granule);
         }
     }
-    (1..CLASS_COUNT).try_for_each(|class| check_class(audit, class))
+    (1..SMALL_COUNT).try_for_each(|class| check_class(audit, class))
 }
 
 fn check_slab(audit: &mut Audit, place: Place) -> Found {
@@ -40,7 +40,7 @@ fn check_slab(audit: &mut Audit, place: Place) -> Found {
     let class = usize::from(unsafe { (*descriptor).class });
     let start = place.region.address_of(place.granule);
     let wrong = |what| Violation::new(SUBJECT, what).at(start.addr()).of(class);
-    must(class > 0 && class < CLASS_COUNT && form(class).blocks > 0, || wrong("has no class"))?;
+    must(class > 0 && class < SMALL_COUNT && form(class).blocks > 0, || wrong("has no class"))?;
     let Some(slab) = Slab::of(start, class) else {
         return Err(wrong("is not where slabs of its class may be"));
     };

@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use core::sync::atomic::fence;
 
 use crate::audit::{Audit, Found, Violation, must, must_be};
-use crate::class::CLASS_COUNT;
+use crate::class::SMALL_COUNT;
 use crate::hardened::{center, seal};
 
 use super::stock::Stock;
@@ -26,7 +26,7 @@ pub fn check(audit: &mut Audit) -> Found {
         fence(Acquire);
         taken += usize::from(is_taken);
         if audit.alone || !is_taken || ptr::eq(own, heap) {
-            (0..CLASS_COUNT)
+            (0..SMALL_COUNT)
                 .try_for_each(|class| check_stock(audit, &heap.stocks[class], class, is_taken))?;
         }
     }
