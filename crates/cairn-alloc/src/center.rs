@@ -16,14 +16,14 @@ mod audit;
 pub mod rounds;
 
 use core::cell::UnsafeCell;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
 use cairn_core::count::Place;
 use cairn_core::list::{Links, List};
 use cairn_core::lock::Lock;
 use cairn_core::os;
 
-use crate::class::{CLASS_COUNT, GRANULE, LINE, SHAPES};
+use crate::class::{CLASS_COUNT, GRANULE, SHAPES};
 use crate::descriptor::{Descriptor, NO_LIST};
 use crate::fault::{self, Call};
 use crate::records;
@@ -151,10 +151,17 @@ impl Center {
         })
     }
 
-    /// The same for one CPU, and perhaps fewer: of blocks smaller than a cache line, those that share theirs with nobody come first,
-    /// or two CPUs would write to one line for as long as they use them again and again.
+    /// The same for a single block; null if memory is short.
+    pub fn take_one(&self, class: usize) -> *mut u8 {
+        let mut block = [ptr::null_mut()];
+        self.refill(class, &mut block, |_| ());
+        block[0]
+    }
+
+    /// Like [`refill`](Center::refill) for one CPU, and perhaps fewer: of blocks smaller than a cache line, those that share theirs
+    /// with nobody come first, or two CPUs would write to one line for as long as they use them again and again.
     pub fn refill_apart(&self, class: usize, out: &mut [*mut u8], taken: impl FnOnce(usize)) -> usize {
-        if SHAPES[class].size as usize >= LINE {
+        if SHAPES[class].lines_filled_by == 1 {
             return self.refill(class, out, taken);
         }
         self.locked(|state| {

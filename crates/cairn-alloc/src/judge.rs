@@ -89,16 +89,17 @@ fn fault_of(place: Place, class: usize, block: *mut u8, call: Call) -> Option<Fa
 /// By class, whether a block of it was made smaller and stayed where it is: then a size of a lesser class may be the right one.
 static SHRUNK: [AtomicBool; CLASS_COUNT] = [const { AtomicBool::new(false) }; CLASS_COUNT];
 
+/// The class whose blocks serve such a request of the C door, small or medium; 0 if none does.
+#[inline]
+fn class_for(size: usize, align: usize) -> usize {
+    class::of_medium(size).unwrap_or_else(|| class::of_layout(size, align.max(16)))
+}
+
 /// A block of `class` has `size` bytes now, by `realloc`.
 #[inline]
 pub fn keeps_its_block(class: usize, size: usize) {
     // Relaxed: who frees the block by its new size learned of that from whoever resized it. Read first, to leave the line shared.
-    let fits = if class::is_medium(class) {
-        class::of_medium(size) == Some(class)
-    } else {
-        class::of_size(size) == class
-    };
-    if !fits && !SHRUNK[class].load(Relaxed) {
+    if class_for(size, 1) != class && !SHRUNK[class].load(Relaxed) {
         SHRUNK[class].store(true, Relaxed);
     }
 }
@@ -120,8 +121,7 @@ pub fn size_given(block: *mut u8, class: usize, size: usize, align: usize) {
     } else {
         let real = block_size(class);
         let shrunk = SHRUNK[class].load(Relaxed) && size <= real && size >= real / 2;
-        let asked = class::of_medium(size).unwrap_or_else(|| class::of_layout(size, align.max(16)));
-        (asked == class || shrunk, real)
+        (class_for(size, align) == class || shrunk, real)
     };
     if !fits {
         fault::wrong_size(block.addr(), real, size, align);

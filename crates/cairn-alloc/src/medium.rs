@@ -31,13 +31,7 @@ pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
     if zeroed || align > MEDIUM_ALIGN {
         return ptr::null_mut();
     }
-    class::of_medium(size).map_or(ptr::null_mut(), take)
-}
-
-fn take(class: usize) -> *mut u8 {
-    let mut block = [ptr::null_mut()];
-    center::of(class).refill(class, &mut block, |_| ());
-    block[0]
+    class::of_medium(size).map_or(ptr::null_mut(), |class| center::of(class).take_one(class))
 }
 
 /// Frees a medium block of `class`; any other address ends the process with a message.

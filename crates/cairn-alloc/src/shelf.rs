@@ -189,7 +189,7 @@ pub fn show(class: usize, mut see: impl FnMut(*mut u8)) {
     }
 }
 
-/// About so many blocks, so that they fill whole cache lines.
+/// So many blocks, or the few more that fill whole cache lines with them.
 fn whole_lines(class: usize, blocks: usize) -> usize {
     let lines = usize::from(SHAPES[class].lines_filled_by);
     blocks.next_multiple_of(lines)

@@ -173,11 +173,11 @@ impl Fixed {
         unsafe { &*self.entries.as_ptr().byte_add(code as usize) }
     }
 
-    /// The bin for the blocks of a granule.
+    /// The bin for the blocks of a granule, of whose code the [`entry`](Fixed::entry) has said that a block begins there.
     #[inline(always)]
     pub fn bin_of(&self, code: Code) -> &'static Bin {
         let bin = ptr::from_ref(self.bins()).wrapping_byte_add(class::bin_offset(code)).cast::<Bin>();
-        // SAFETY: the class map holds codes, which tell of bins; the reference is the same one.
+        // SAFETY: only codes of small blocks have an entry in which a block begins, and these tell of bins; the reference is the same one.
         unsafe { &*hint::in_register(bin) }
     }
 
@@ -193,7 +193,7 @@ impl Fixed {
 #[inline(always)]
 pub fn bin(class: usize) -> &'static Bin {
     debug_assert!(class < SMALL_COUNT);
-    // SAFETY: classes come from the class tables and the class map, which hold nothing else.
+    // SAFETY: callers have the class of a layout, which is a small block's or 0 (`class::of_layout`).
     unsafe { bin_at_words(NOBODY.bins(), 2 * class) }
 }
 
@@ -247,7 +247,7 @@ pub fn drop_hands() {
 
 /// Allocates a block of `class` for a thread whose bin is empty; null if memory is short.
 pub fn allocate(class: usize) -> *mut u8 {
-    let Some(heap) = current() else { return allocate_directly(class) };
+    let Some(heap) = current() else { return center::of(class).take_one(class) };
     let bin = &heap.bins[class];
     let block = bin.pop();
     if !block.is_null() {
@@ -255,7 +255,7 @@ pub fn allocate(class: usize) -> *mut u8 {
     }
     let capacity = heap.adapt(class, Miss::Empty);
     if capacity == 0 {
-        let block = allocate_directly(class);
+        let block = center::of(class).take_one(class);
         heap.housekeeping(class, capacity);
         return block;
     }
@@ -280,12 +280,6 @@ pub fn allocate(class: usize) -> *mut u8 {
 /// Whether a bin that moves `count` blocks at a time does so by way of a shelf: a lone thread's slabs are the better place.
 fn uses_shelf(count: usize) -> bool {
     count <= shelf::COUNT_MAX && living::threads() > 1
-}
-
-fn allocate_directly(class: usize) -> *mut u8 {
-    let mut block = [ptr::null_mut()];
-    center::of(class).refill(class, &mut block, |_| ());
-    block[0]
 }
 
 /// Frees a block of `class` for a thread whose bin may be full.

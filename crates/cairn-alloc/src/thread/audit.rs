@@ -9,7 +9,7 @@ use core::sync::atomic::fence;
 
 use crate::audit::{Audit, Found, Violation, fault_of, must, must_be, second_place};
 use crate::bin::audit::{Filled, null_is_null};
-use crate::class::{SHAPES, SMALL_COUNT};
+use crate::class::{self, SHAPES, SMALL_COUNT};
 use crate::pages;
 
 use super::{CAPACITY_BYTES, Heap, NOBODY, REGISTRY, living};
@@ -138,7 +138,7 @@ impl Heap {
 /// Whether a free block waits in the bin of a thread, or one has it in its hands. Under all locks; the caller has the block if it is live.
 /// What is no array of a bin, in a damaged heap, is not looked into.
 pub fn holds(block: usize, class: usize) -> bool {
-    if class >= SMALL_COUNT {
+    if class::is_medium(class) {
         return false;
     }
     let most = usize::from(SHAPES[class].bin_max);

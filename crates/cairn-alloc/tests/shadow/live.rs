@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use cairn_alloc::class;
+use cairn_alloc::class::{self, SMALL_MAX};
 use cairn_alloc::engine;
 
 use super::door::Owner;
@@ -33,8 +33,9 @@ impl Live {
         let (size, align) = owner.request();
         // SAFETY: the block is live.
         let bytes = unsafe { engine::usable_size(block) };
-        let class = class::of_layout(size, align);
-        let counted = (if class == 0 { 0 } else { bytes }, bytes);
+        // A medium block that realloc made smaller may stay what it is.
+        let is_small = class::of_layout(size, align) != 0 && bytes <= SMALL_MAX;
+        let counted = (if is_small { bytes } else { 0 }, bytes);
         // What lies behind a layout is not the program's; what lies behind a C block is, to its usable size.
         let usable = if let Owner::Rust(_) = owner { size } else { bytes };
         let address = block.expose_provenance();

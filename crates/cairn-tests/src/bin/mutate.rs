@@ -161,7 +161,11 @@ impl Field {
         };
         let mut stages = vec![
             stage("core", "-p cairn-core --lib --tests", in_core),
-            stage("quick", &format!("{ENGINE} --lib --test policies --test play"), in_engine),
+            stage(
+                "quick",
+                &format!("{ENGINE} --lib --test policies --test policies_spans --test play"),
+                in_engine,
+            ),
             stage("engine", &format!("{ENGINE} --tests"), in_engine),
             stage(MODELS, "-p cairn-model --test models", in_models),
             stage("abi", "-p cairn-tests --test abi --test hardened", in_all),
