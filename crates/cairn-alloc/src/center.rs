@@ -9,13 +9,15 @@
 //! and go back to the page heap whole; flush checks each block before the slab is touched.
 //!
 //! Invariants, under the class's lock: a slab is in list `i` iff it has room and `i` is what [`list_for`] says; a full one is
-//! in none; `leave_at` is what [`leave_at`] says; `carved` and `free` are the sums over the class's slabs.
+//! in none; `leave_at` is what [`leave_at`] says; `carved` and `free` are the sums over the class's slabs; without `holes` no slab
+//! in a list has any that were not looked at.
 //! Lock order: class, then records, then pages.
 
 mod audit;
 pub mod rounds;
 
 use core::cell::UnsafeCell;
+use core::mem;
 use core::ptr::{self, NonNull};
 
 use cairn_core::count::Place;
@@ -24,7 +26,7 @@ use cairn_core::lock::Lock;
 use cairn_core::os;
 
 use crate::class::{CLASS_COUNT, GRANULE, SHAPES};
-use crate::descriptor::{Descriptor, NO_LIST};
+use crate::descriptor::{Descriptor, Holes, NO_LIST};
 use crate::fault::{self, Call};
 use crate::records;
 use crate::region;
@@ -52,6 +54,8 @@ struct State {
     slabs: usize,
     carved: usize,
     free: usize,
+    /// Whether a look for holes to give back is worth it.
+    holes: bool,
 }
 
 /// See the module.
@@ -125,6 +129,7 @@ impl Center {
                 slabs: 0,
                 carved: 0,
                 free: 0,
+                holes: false,
             }),
         }
     }
@@ -261,13 +266,19 @@ impl Center {
     /// `idle_only`, slabs that were used since the last such call are let be.
     pub fn purge_holes(&self, idle_only: bool, most: usize) -> usize {
         self.locked(|state| {
+            // Each slab on the way is a miss of the cache, and in an idle process most classes have nothing new.
+            if !mem::take(&mut state.holes) {
+                return 0;
+            }
             let mut given = 0;
             for list in 0..LISTS {
                 let mut next = state.lists[list].first();
                 while let Some(slab) = next.map(Slab::from_list) {
                     next = slab.body().next;
                     given += slab.purge_holes(idle_only);
+                    state.holes |= slab.body().holes != Holes::Given;
                     if given >= most {
+                        state.holes = true;
                         return given;
                     }
                 }
@@ -307,6 +318,7 @@ impl State {
     /// Puts blocks of `class` back into their slabs; at the first that can't be, says why. Not inlined: its loop needs all registers.
     #[inline(never)]
     fn put_into_slabs(&mut self, class: usize, blocks: &[*mut u8]) -> Result<(), (Fault, *mut u8)> {
+        self.holes = true;
         let mut rest = blocks;
         while let Some(&first) = rest.first() {
             // Blocks that are freed together were mostly allocated together: whole runs lie in one slab.
@@ -339,6 +351,7 @@ impl State {
         let Some(slab) = self.fullest().or_else(|| self.add(class)) else { return 0 };
         let carved = slab.body().carved;
         let taken = take(slab);
+        self.holes = true;
         let fresh = (slab.body().carved - carved) as usize;
         self.carved += fresh;
         self.free = self.free + fresh - taken;

@@ -19,8 +19,10 @@ pub struct Tables {
     pub carved: [usize; CLASS_COUNT],
     /// those that are free in them,
     pub free: [usize; CLASS_COUNT],
-    /// and how many slabs are in a list.
+    /// how many slabs are in a list,
     pub listed: [usize; CLASS_COUNT],
+    /// and how many of these may have holes to give back.
+    pub stirred: [usize; CLASS_COUNT],
     /// What the kernel says of pages.
     pub resident: [u8; 16 << 10],
 }

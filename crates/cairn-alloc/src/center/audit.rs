@@ -6,7 +6,7 @@ use cairn_core::list::Links;
 
 use crate::audit::{Audit, Found, Violation, fault_of, must, must_be};
 use crate::class::{CLASS_COUNT, SHAPES};
-use crate::descriptor::{Descriptor, Kind, NO_LIST};
+use crate::descriptor::{Descriptor, Holes, Kind, NO_LIST};
 use crate::pages;
 use crate::region::{self, Place, Region};
 use crate::shelf;
@@ -76,6 +76,7 @@ fn check_slab(audit: &mut Audit, place: Place) -> Found {
     tables.carved[class] += carved;
     tables.free[class] += free;
     tables.listed[class] += usize::from(list != NO_LIST);
+    tables.stirred[class] += usize::from(list != NO_LIST && body.holes != Holes::Given);
     Ok(())
 }
 
@@ -94,6 +95,9 @@ fn check_class(audit: &mut Audit, class: usize) -> Found {
     }
     let tables = audit.scratch.tables();
     must_be(listed, tables.listed[class], || wrong("has slabs with room that are in none of its lists"))?;
+    must(state.holes || tables.stirred[class] == 0, || {
+        wrong("would never look for holes that its slabs may have")
+    })?;
     must_be(state.slabs, tables.slabs[class], || wrong("counts its slabs wrongly"))?;
     must_be(state.carved, tables.carved[class], || wrong("counts the blocks that it handed out wrongly"))?;
     must_be(state.free, tables.free[class], || wrong("counts its free blocks wrongly"))
@@ -233,6 +237,12 @@ pub mod damage {
         // SAFETY: one test damages at a time.
         let state = unsafe { &mut *CENTERS[class].state.get() };
         [&raw mut state.slabs, &raw mut state.carved, &raw mut state.free]
+    }
+
+    /// Whether a class would look for holes.
+    pub fn holes(class: usize) -> *mut bool {
+        // SAFETY: as above.
+        unsafe { &raw mut (*CENTERS[class].state.get()).holes }
     }
 
     /// Takes a slab out of its list without telling it, or puts it back.
