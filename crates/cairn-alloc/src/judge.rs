@@ -89,7 +89,8 @@ fn fault_of(place: Place, class: usize, block: *mut u8, call: Call) -> Option<Fa
 /// By class, whether a block of it was made smaller and stayed where it is: then a size of a lesser class may be the right one.
 static SHRUNK: [AtomicBool; CLASS_COUNT] = [const { AtomicBool::new(false) }; CLASS_COUNT];
 
-/// The class whose blocks serve such a request of the C door, small or medium; 0 if none does.
+/// The class whose blocks serve such a request of the C door, small or medium; 0 if none does. (Of an alignment that is too much for medium
+/// blocks nothing is said: what is aligned so is none.)
 #[inline]
 fn class_for(size: usize, align: usize) -> usize {
     class::of_medium(size).unwrap_or_else(|| class::of_layout(size, align.max(16)))

@@ -176,6 +176,7 @@ impl Fixed {
     /// The bin for the blocks of a granule, of whose code the [`entry`](Fixed::entry) has said that a block begins there.
     #[inline(always)]
     pub fn bin_of(&self, code: Code) -> &'static Bin {
+        debug_assert!(!class::is_medium(class::of_code(code)));
         let bin = ptr::from_ref(self.bins()).wrapping_byte_add(class::bin_offset(code)).cast::<Bin>();
         // SAFETY: only codes of small blocks have an entry in which a block begins, and these tell of bins; the reference is the same one.
         unsafe { &*hint::in_register(bin) }
@@ -200,7 +201,7 @@ pub fn bin(class: usize) -> &'static Bin {
 /// The bin that begins so many words behind the first one. (Spelled in words because processors scale an index by 8.)
 ///
 /// # Safety
-/// `words` is twice a class.
+/// `words` is twice a class below `SMALL_COUNT`.
 #[inline(always)]
 unsafe fn bin_at_words(bins: &'static Bins, words: usize) -> &'static Bin {
     const { assert!(size_of::<Bin>() == class::BIN_BYTES && class::BIN_BYTES == 2 * size_of::<u64>()) };

@@ -1,5 +1,6 @@
-//! What costs memory or time when it goes wrong, and never a byte: which free block is used first, what bins hold, what goes back and to whom. A
-//! program runs without all this, so nothing else would notice; the engine's counts and the kernel's do. For spans see policies_spans.rs.
+//! What costs memory or time when it goes wrong, and never a byte: which free block is used first, what bins hold, what goes back and
+//! to whom. A program runs without all this, so nothing else would notice; the engine's counts and the kernel's do. For spans see
+//! policies_spans.rs.
 //!
 //! Each test looks at the whole process, so they run one at a time. Not under an emulator, which answers for the kernel in its own way.
 #![cfg(target_arch = "x86_64")]
@@ -13,7 +14,7 @@ use std::thread;
 use cairn_alloc::class::{GRANULE, of_size};
 use cairn_alloc::statistics::{ClassStatistics, Statistics};
 use cairn_alloc::{engine, settings};
-use process::{MIB, alone, blocks, free_all, resident, written};
+use process::{MIB, alone, blocks, free, free_all, resident, written};
 
 fn class(size: usize) -> ClassStatistics {
     engine::statistics().classes[of_size(size)]
@@ -258,4 +259,12 @@ fn an_idle_bin_is_closed() {
         free_all(used);
     });
     settings::THREAD_KIB.set(settings::THREAD_KIB.default);
+}
+
+#[test]
+fn a_block_that_shrank_far_gives_its_room_up() {
+    let _alone = alone();
+    let block = unsafe { engine::reallocate(written(10_000), 100) };
+    assert!(unsafe { engine::usable_size(block) } <= 200);
+    unsafe { free(block) };
 }

@@ -1,5 +1,5 @@
-//! The same as policies.rs of spans, and of medium blocks, which lie in slabs for what spans would waste: which memory is used first, what has pages, what moves,
-//! what goes back.
+//! As policies.rs, for spans, and for medium blocks, which lie in slabs for what spans would waste: which memory is used first, what has
+//! pages, what moves, what goes back.
 //!
 //! Each test looks at the whole process, so they run one at a time. Not under an emulator, which answers for the kernel in its own way.
 #![cfg(target_arch = "x86_64")]
@@ -16,8 +16,6 @@ use process::{MIB, allocate, alone, blocks, free, free_all, resident, written};
 #[test]
 fn memory_that_was_used_is_used_first() {
     let _alone = alone();
-    // What other tests have left was used too.
-    engine::trim(0);
     let block = written(3 * MIB);
     unsafe { free(block) };
     let again = written(3 * MIB);
@@ -58,8 +56,6 @@ fn trim_keeps_what_it_is_told_to() {
 #[test]
 fn zeroes_that_nobody_touched_stay_untouched() {
     let _alone = alone();
-    // What other tests have left would have to be cleared.
-    engine::trim(0);
     const SIZE: usize = 64 * MIB;
     for _ in 0..2 {
         let block = engine::allocate_zeroed(SIZE);
@@ -69,14 +65,6 @@ fn zeroes_that_nobody_touched_stay_untouched() {
         (0..SIZE).step_by(10 * MIB).for_each(|at| unsafe { block.add(at).write(1) });
         unsafe { free(block) };
     }
-}
-
-#[test]
-fn a_block_that_shrank_far_gives_its_room_up() {
-    let _alone = alone();
-    let block = unsafe { engine::reallocate(written(10_000), 100) };
-    assert!(unsafe { engine::usable_size(block) } <= 200);
-    unsafe { free(block) };
 }
 
 /// Live blocks, free spans and records are all there is: what is left of a span that is cut is not lost, not even one granule.
@@ -174,7 +162,8 @@ fn zeroed_blocks_of_medium_size_are_not_touched() {
     engine::trim(0);
     let held: Vec<_> = (0..100).map(|_| engine::allocate_zeroed(100_000)).collect();
     let pages: usize = held.iter().map(|block| resident(*block, 100_000)).sum();
-    assert_eq!(pages, 0);
+    // The first purge of a process reads from one page what became of it.
+    assert!(pages <= 1, "{pages} pages of zeroed blocks that nobody touched");
     free_all(held);
 }
 
@@ -215,14 +204,12 @@ fn a_large_block_in_parts_moves_without_being_copied() {
     assert_eq!(unsafe { libc::madvise(moved.cast(), MOVED, libc::MADV_DODUMP) }, 0);
 }
 
-/// More than twice what is filled by samples of huge pages.
-const MOVED: usize = 24 * MIB;
+/// More than twice what is filled by samples of huge pages, an eighth and 8 MiB, and by three touches where huge pages come quickly.
+const MOVED: usize = 40 * MIB;
 
 /// Where the block went; it is freed.
 fn moves_without_being_copied(before: impl Fn(*mut u8)) -> *mut u8 {
     let _alone = alone();
-    // What other tests have left is in memory already.
-    engine::trim(0);
     // One that has another right behind it can't grow where it is.
     let mut all: Vec<_> = (0..8).map(|_| allocate(MOVED)).collect();
     let next = |block: &*mut u8| block.wrapping_add(MOVED);

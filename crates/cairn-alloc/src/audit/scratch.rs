@@ -22,7 +22,7 @@ pub struct Tables {
     /// how many slabs are in a list,
     pub listed: [usize; CLASS_COUNT],
     /// and how many of these may have holes to give back.
-    pub stirred: [usize; CLASS_COUNT],
+    pub may_have_holes: [usize; CLASS_COUNT],
     /// What the kernel says of pages.
     pub resident: [u8; 16 << 10],
 }

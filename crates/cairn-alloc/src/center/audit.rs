@@ -76,7 +76,7 @@ fn check_slab(audit: &mut Audit, place: Place) -> Found {
     tables.carved[class] += carved;
     tables.free[class] += free;
     tables.listed[class] += usize::from(list != NO_LIST);
-    tables.stirred[class] += usize::from(list != NO_LIST && body.holes != Holes::Given);
+    tables.may_have_holes[class] += usize::from(list != NO_LIST && body.holes != Holes::Given);
     Ok(())
 }
 
@@ -95,7 +95,7 @@ fn check_class(audit: &mut Audit, class: usize) -> Found {
     }
     let tables = audit.scratch.tables();
     must_be(listed, tables.listed[class], || wrong("has slabs with room that are in none of its lists"))?;
-    must(state.holes || tables.stirred[class] == 0, || {
+    must(state.holes || tables.may_have_holes[class] == 0, || {
         wrong("would never look for holes that its slabs may have")
     })?;
     must_be(state.slabs, tables.slabs[class], || wrong("counts its slabs wrongly"))?;

@@ -14,13 +14,15 @@ pub use shadow::{allocate, free};
 
 pub const MIB: usize = 1 << 20;
 
-/// Alone: no other thread has bins (the harness doesn't wait for the end of a test's thread), and nothing decays by time.
+/// Alone: no other thread has bins (the harness doesn't wait for the end of a test's thread), nothing decays by time, and what other
+/// tests have left has no pages.
 pub fn alone() -> MutexGuard<'static, ()> {
     let guard = shadow::alone();
     settings::DECAY_MS.set(settings::DECAY_MS.max);
     while engine::statistics().threads > 0 {
         thread::yield_now();
     }
+    engine::trim(0);
     guard
 }
 

@@ -33,8 +33,9 @@ impl Live {
         let (size, align) = owner.request();
         // SAFETY: the block is live.
         let bytes = unsafe { engine::usable_size(block) };
-        // A medium block that realloc made smaller may stay what it is.
-        let is_small = class::of_layout(size, align) != 0 && bytes <= SMALL_MAX;
+        // A medium block that realloc made smaller stays what it is, if half of it is still used.
+        let kept = bytes > SMALL_MAX && size >= bytes / 2;
+        let is_small = class::of_layout(size, align) != 0 && !kept;
         let counted = (if is_small { bytes } else { 0 }, bytes);
         // What lies behind a layout is not the program's; what lies behind a C block is, to its usable size.
         let usable = if let Owner::Rust(_) = owner { size } else { bytes };

@@ -1,5 +1,7 @@
 //! Spans: tiling, neighbours, class map, dirty bits, trees; and large blocks.
 
+use std::vec::Vec;
+
 use super::{
     allocate, alone, descriptor_of, free, half_free, is_whole, says, says_among_others, wrong,
     wrong_among_others,
@@ -9,13 +11,31 @@ use crate::descriptor::Kind;
 use crate::region::{self, Place};
 use crate::{bits, engine, pages};
 
+/// Three large blocks of so many bytes, each behind the one before: other tests may have left holes.
+fn three_in_a_row(bytes: usize) -> [*mut u8; 3] {
+    let step = bytes.next_multiple_of(class::GRANULE);
+    let mut all = Vec::new();
+    loop {
+        all.push(allocate(bytes));
+        all.sort();
+        let found = all
+            .windows(3)
+            .position(|row| row[0].addr() + step == row[1].addr() && row[1].addr() + step == row[2].addr());
+        if let Some(at) = found {
+            let row = all.drain(at..at + 3).collect::<Vec<_>>();
+            all.into_iter().for_each(free);
+            return [row[0], row[1], row[2]];
+        }
+    }
+}
+
 #[test]
 fn spans() {
     alone(|| {
         let (kept, class) = half_free(64);
         let slab = descriptor_of(kept[0]);
         let large = allocate(500_000);
-        let gap = [allocate(300_000), allocate(300_000), allocate(300_000)];
+        let gap = three_in_a_row(300_000);
         // SAFETY: live and large.
         unsafe { gap[1].write_bytes(1, 300_000) };
         free(gap[1]);
@@ -76,7 +96,7 @@ fn spans() {
 #[test]
 fn neighbours_that_were_not_joined() {
     alone(|| {
-        let blocks = [(); 3].map(|()| allocate(300_000));
+        let blocks = three_in_a_row(300_000);
         free(blocks[1]);
         is_whole();
         let span = descriptor_of(blocks[1]);

@@ -1,8 +1,13 @@
 //! Cutting a span.
 
 use super::{CHUNK, Huge, Kind, Place, Prefer, State, bits, free_at, spare_at_peak};
+use crate::audit::tests::alone;
 use crate::pages::huge::Filled;
-use crate::pages::locked;
+
+/// Runs a test with the page lock held, while no other one damages what it works on.
+fn locked(test: impl FnOnce(&mut State) + Send + 'static) {
+    alone(|| crate::pages::locked(test));
+}
 
 /// What is left at either end stays free, if it is but one granule.
 #[test]
@@ -33,7 +38,9 @@ fn nothing_is_lost_of_a_span_that_is_cut() {
             assert_eq!(free_at(region, start), Some(10), "it is one span again");
             state.unlink(region, start);
         }
-        state.release(Place { region, granule }, 12, 0);
+        for (granule, len) in [(start, 10), (granule, 1), (granule + 11, 1)] {
+            state.release(Place { region, granule }, len, 0);
+        }
     });
 }
 
