@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   peers: the allocators ─┐
-//!   catalogue, programs:   ├─► schedule ─► measure: one run ─► disturbance: was it quiet?
+//!   catalogue, programs:   ├─► schedule ─► measure: one run ─► disturbance, distance: was it quiet?
 //!   the loads ─────────────┘       │
 //!                                  ▼
 //!                    results: every run, as JSON
@@ -16,6 +16,7 @@
 pub mod bars;
 pub mod catalogue;
 pub mod chance;
+pub mod distance;
 pub mod disturbance;
 pub mod list;
 pub mod markdown;

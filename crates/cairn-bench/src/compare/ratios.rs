@@ -134,6 +134,7 @@ pub(super) mod tests {
             },
             ns_per_operation: None,
             points: Vec::new(),
+            distances_ns: Vec::new(),
             disturbed_s: 0.0,
         };
         let cells = cells

@@ -85,6 +85,9 @@ pub struct Run {
     /// Resident memory at points, where the load reports any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub points: Vec<Point>,
+    /// How far two CPUs were apart before and after a run of many threads, in nanoseconds (see `distance`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub distances_ns: Vec<f64>,
     /// Seconds that were lost to something else on the machine, and could not be avoided by repeating.
     pub disturbed_s: f64,
 }

@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::catalogue::{Kind, Load};
-use super::measure::{Measured, measure};
+use super::distance;
+use super::measure::{Measured, Start, measure};
 use super::peers::Peer;
 use super::progress::Progress;
 use super::results::{Cell, LoadResult, Run};
@@ -47,13 +48,17 @@ impl Plan {
     }
 }
 
-/// MiB of free memory at hand before a load's first run.
-const READY_FIRST: u64 = 512;
+/// What a load's first run finds.
+const FIRST: Start = Start { ready_mib: 512, usual_ns: None };
 
-/// And before all others: twice what any process of this load had so far, whichever allocator it ran on, and some.
-fn ready_mib(result: &LoadResult) -> u64 {
-    let peaks = result.cells.iter().flat_map(|cell| &cell.runs).map(|run| run.report.peak_rss_kib >> 10);
-    peaks.max().map_or(READY_FIRST, |peak| 2 * peak + 64)
+/// And all others, by what this load had so far, whichever allocator it ran on: of memory twice as much as any of its processes, and some.
+fn start(result: &LoadResult) -> Start {
+    let runs = || result.cells.iter().flat_map(|cell| &cell.runs);
+    let peak = runs().map(|run| run.report.peak_rss_kib >> 10).max();
+    Start {
+        ready_mib: peak.map_or(FIRST.ready_mib, |peak| 2 * peak + 64),
+        usual_ns: distance::usual(runs().flat_map(|run| run.distances_ns.iter().copied())),
+    }
 }
 
 /// Failures of one cell after which it is left alone: a peer that always hangs should not take an hour.
@@ -97,7 +102,7 @@ pub fn run(
     // The first run of a program also reads it from the disk: that one is not counted, and its output is the
     // expected one, from the C library's own allocator.
     let expected = match load.kind {
-        Kind::Program => Some(measure(load, &Peer::glibc(), plan, READY_FIRST)?.output),
+        Kind::Program => Some(measure(load, &Peer::glibc(), plan, &FIRST)?.output),
         _ => None,
     };
     let mut session = Session { load, plan, expected, result };
@@ -140,10 +145,10 @@ fn common_divisor(a: usize, b: usize) -> usize {
 impl Session<'_> {
     /// One run of one allocator, which goes into its cell.
     fn turn(&mut self, peer: &Peer) -> anyhow::Result<()> {
-        let ready = ready_mib(&self.result);
+        let start = start(&self.result);
         let cell = self.result.cells.iter_mut().find(|cell| cell.allocator == peer.name);
         let Some(cell) = cell.filter(|cell| cell.failures.len() < FAILURES_MAX) else { return Ok(()) };
-        let measured = quietest(self.plan.retries, || measure(self.load, peer, self.plan, ready))?;
+        let measured = quietest(self.plan.retries, || measure(self.load, peer, self.plan, &start))?;
         self.result.operation = self.result.operation.take().or(measured.operation);
         match measured.run {
             Ok(_) if self.expected.as_ref().is_some_and(|expected| *expected != measured.output) => {
@@ -192,7 +197,8 @@ mod tests {
             voluntary_switches: 0,
             involuntary_switches: 0,
         };
-        let run = Run { report, ns_per_operation: None, points: Vec::new(), disturbed_s };
+        let run =
+            Run { report, ns_per_operation: None, points: Vec::new(), distances_ns: Vec::new(), disturbed_s };
         Measured { run: Ok(run), output: Vec::new(), operation: None }
     }
 
