@@ -48,11 +48,18 @@ pub struct Cold {
     seen: Cell<u16>,
     /// and for how many looks it has not changed.
     idle: Cell<u8>,
+    /// How often it was filled, up to [`FILLS_APART`].
+    fills: Cell<u8>,
 }
 
 // SAFETY: the cells are used by the bin's thread only; others read nothing but `base`, and audits. (A fork's child uses the bins of
 // threads that no longer exist.)
 unsafe impl Sync for Cold {}
+
+/// So many fills give blocks out apart from each other, see [`Bin::fill`],
+const FILLS_APART: u8 = 8;
+/// if they are of no more blocks than this.
+pub const SPREAD_MAX: usize = 128;
 
 /// What a bin without an array points at.
 static NULL: AtomicUsize = AtomicUsize::new(0);
@@ -186,14 +193,28 @@ impl Bin {
         cold.forget();
     }
 
-    /// Fills the empty bin with up to `want` blocks from `source`, which gets the slots to fill, lowest address first.
-    pub fn fill(&self, cold: &Cold, want: usize, source: impl FnOnce(&mut [Slot]) -> usize) -> usize {
+    /// Fills the empty bin with up to `want` blocks from `source`, which gets the slots to fill, lowest address first; they go out in that
+    /// order. Of the first fills each goes out `apart` blocks behind the one before: a program that needs few blocks of a class uses the same
+    /// ones all the time, and is quicker if they are no neighbours; one that needs many is quicker if they are
+    /// (docs/decisions/bins.md, "Which block comes next").
+    pub fn fill(
+        &self,
+        cold: &Cold,
+        want: usize,
+        apart: usize,
+        source: impl FnOnce(&mut [Slot]) -> usize,
+    ) -> usize {
         debug_assert!(self.len(cold) == 0 && want <= self.capacity(cold));
         let base = cold.base.load(Relaxed);
         // SAFETY: `want` slots from the base are ours.
         let slots = unsafe { core::slice::from_raw_parts_mut(base, want) };
         let count = source(slots);
-        // The lowest address goes out first.
+        let fills = cold.fills.get();
+        if fills < FILLS_APART {
+            cold.fills.set(fills + 1);
+            spread(&mut slots[..count], apart);
+        }
+        // What stands first goes out first.
         slots[..count].reverse();
         compiler_fence(ord!("bin-fill", Release));
         self.top.store(base.wrapping_add(count), Relaxed);
@@ -268,7 +289,14 @@ impl Cold {
     }
 
     const fn at(base: AtomicPtr<Slot>) -> Cold {
-        Cold { base, slots: Cell::new(0), fulls: Cell::new(0), seen: Cell::new(0), idle: Cell::new(0) }
+        Cold {
+            base,
+            slots: Cell::new(0),
+            fulls: Cell::new(0),
+            seen: Cell::new(0),
+            idle: Cell::new(0),
+            fills: Cell::new(0),
+        }
     }
 }
 
@@ -286,6 +314,18 @@ fn end_of_run(blocks: &[Slot], most: usize, size: usize) -> usize {
         last.wrapping_add(size) != next && last.wrapping_sub(size) != next
     };
     (most - most / 4 + 1..=most).rev().find(ends).unwrap_or(most)
+}
+
+/// Puts first every block that is a multiple of `apart` blocks behind the first one, then those behind the second one, and so on. More than
+/// [`SPREAD_MAX`] stay as they are.
+fn spread(blocks: &mut [Slot], apart: usize) {
+    let mut copy = [ptr::null_mut(); SPREAD_MAX];
+    let Some(copy) = copy.get_mut(..blocks.len()) else { return };
+    copy.copy_from_slice(blocks);
+    let order = (0..apart).flat_map(|first| copy.iter().skip(first).step_by(apart));
+    for (slot, block) in blocks.iter_mut().zip(order) {
+        *slot = *block;
+    }
 }
 
 /// Slots in the array that is taken for a capacity: the piece of records is a power of two, less the null.
@@ -328,6 +368,47 @@ mod tests {
             (0..*length).map(move |at| ptr::without_provenance_mut(4096 * (number + 1) + 64 * at))
         };
         lengths.iter().enumerate().flat_map(run).collect()
+    }
+
+    #[test]
+    fn spread_blocks_are_the_same_ones_apart() {
+        for (count, apart, order) in [
+            (8, 3, &[0, 3, 6, 1, 4, 7, 2, 5][..]),
+            (4, 2, &[0, 2, 1, 3]),
+            (3, 8, &[0, 1, 2]),
+            (4, 1, &[0, 1, 2, 3]),
+            (0, 2, &[]),
+        ] {
+            let mut blocks = runs(&[count]);
+            let spread_ones: Vec<Slot> = order.iter().map(|&at| blocks[at]).collect();
+            spread(&mut blocks, apart);
+            assert_eq!(blocks, spread_ones, "{count} blocks, {apart} apart");
+        }
+        let many = runs(&[SPREAD_MAX + 1]);
+        let mut same = many.clone();
+        spread(&mut same, 2);
+        assert_eq!(same, many, "there is no place to copy so many");
+    }
+
+    #[test]
+    fn only_the_first_fills_are_spread() {
+        let (bin, cold) = (Bin::nothing(), Cold::nothing());
+        assert!(bin.set_capacity(&cold, 9));
+        for fill in 0..2 * FILLS_APART {
+            let ours = runs(&[9]);
+            let count = bin.fill(&cold, 9, 3, |slots| {
+                slots.copy_from_slice(&ours);
+                9
+            });
+            let out: Vec<Slot> = (0..count).map(|_| bin.pop()).collect();
+            let mut wanted = ours.clone();
+            if fill < FILLS_APART {
+                spread(&mut wanted, 3);
+                assert_ne!(wanted, ours);
+            }
+            assert_eq!(out, wanted, "fill {fill}");
+        }
+        assert!(bin.set_capacity(&cold, 0));
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub const MEDIUM_MAX: usize = 256 * 1024;
 pub const SPACING_LOG2: u32 = 3;
 /// Bytes of a cache line.
 const LINE: usize = 64;
+/// How far the widest store that writes a part of a block can reach, from the begin of the block: it may begin at the last byte of a line, and has the
+/// width of a line.
+const STORE_REACH: usize = 2 * LINE;
 /// Up to here, in bytes, there is a class for each multiple of 8.
 pub const LINEAR_MAX: usize = 128;
 
@@ -155,6 +158,9 @@ pub struct Shape {
     /// How many blocks in a row, the first one at a line's begin, fill whole cache lines; 1 for blocks of a line or more, of which
     /// some lie in one line with a neighbour, and most of the block does not.
     pub lines_filled_by: u8,
+    /// How many blocks further the next one is out of reach of a store to this one: [`STORE_REACH`] bytes, for blocks of a line at most; 1 for larger
+    /// ones.
+    pub apart: u8,
     /// `ceil(2^26 / blocks)`: turns a number of blocks into quarters of the slab.
     quarters: u32,
     /// For each quarter `q` the least number of blocks that are *not* used when fewer than `q` quarters are; for none, more
@@ -204,6 +210,7 @@ impl Shape {
                 granules: 0,
                 bin_max: 0,
                 lines_filled_by: 0,
+                apart: 1,
                 quarters: 0,
                 unused_below,
                 reciprocal: 0,
@@ -220,6 +227,7 @@ impl Shape {
             bin_max: bin_max as u16,
             // The greatest power of two in the size is what it has in common with a line.
             lines_filled_by: if size < LINE { (LINE >> size.trailing_zeros()) as u8 } else { 1 },
+            apart: if size <= LINE { STORE_REACH.div_ceil(size) as u8 } else { 1 },
             quarters: (1u32 << QUARTERS_SHIFT).div_ceil(blocks as u32),
             unused_below: [blocks as u16 + 1; 4],
             reciprocal: (1u64 << RECIPROCAL_SHIFT).div_ceil(size as u64),

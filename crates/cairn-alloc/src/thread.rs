@@ -32,7 +32,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use cairn_core::count::{self, Place};
 use cairn_core::hint;
 
-use crate::bin::{Bin, Cold};
+use crate::bin::{self, Bin, Cold};
 use crate::center;
 use crate::class::{
     self, Code, ENTRIES, Entries, Entry, SHAPES, SMALL_COUNT, TWICE_CLASSES_AT_16, TwiceClassesAt16,
@@ -50,6 +50,8 @@ use rest::Rest;
 #[cfg(test)]
 pub use audit::damage;
 pub use audit::{InBin, check, holds, second_bin};
+
+const _: () = assert!(BATCH_MAX <= bin::SPREAD_MAX, "a bin's first fills are spread");
 
 /// The bins of one thread.
 pub type Bins = [Bin; SMALL_COUNT];
@@ -263,7 +265,7 @@ pub fn allocate(class: usize) -> *mut u8 {
     let center = center::of(class);
     let count = capacity.div_ceil(2).min(BATCH_MAX);
     modes::pass(count);
-    bin.fill(&heap.cold[class], count, |out| {
+    bin.fill(&heap.cold[class], count, SHAPES[class].apart.into(), |out| {
         if uses_shelf(count) {
             return shelf::take(class, out, &heap.hands);
         }
