@@ -48,16 +48,16 @@ pub struct Cold {
     seen: Cell<u16>,
     /// and for how many looks it has not changed.
     idle: Cell<u8>,
-    /// How often it was filled, up to [`FILLS_APART`].
-    fills: Cell<u8>,
+    /// How many batches it got whose blocks lay apart, see [`Cold::arrange`].
+    batches_apart: Cell<u8>,
 }
 
 // SAFETY: the cells are used by the bin's thread only; others read nothing but `base`, and audits. (A fork's child uses the bins of
 // threads that no longer exist.)
 unsafe impl Sync for Cold {}
 
-/// So many fills give blocks out apart from each other, see [`Bin::fill`],
-const FILLS_APART: u8 = 8;
+/// So many batches of a bin have their blocks apart, see [`Cold::arrange`],
+const BATCHES_APART: u8 = 8;
 /// if they are of no more blocks than this.
 pub const SPREAD_MAX: usize = 128;
 
@@ -193,28 +193,13 @@ impl Bin {
         cold.forget();
     }
 
-    /// Fills the empty bin with up to `want` blocks from `source`, which gets the slots to fill, lowest address first; they go out in that
-    /// order. Of the first fills each goes out `apart` blocks behind the one before: a program that needs few blocks of a class uses the same
-    /// ones all the time, and is quicker if they are no neighbours; one that needs many is quicker if they are
-    /// (docs/decisions/bins.md, "Which block comes next").
-    pub fn fill(
-        &self,
-        cold: &Cold,
-        want: usize,
-        apart: usize,
-        source: impl FnOnce(&mut [Slot]) -> usize,
-    ) -> usize {
+    /// Fills the empty bin with up to `want` blocks from `source`, which gets the slots to fill; what stands first goes out first.
+    pub fn fill(&self, cold: &Cold, want: usize, source: impl FnOnce(&mut [Slot]) -> usize) -> usize {
         debug_assert!(self.len(cold) == 0 && want <= self.capacity(cold));
         let base = cold.base.load(Relaxed);
         // SAFETY: `want` slots from the base are ours.
         let slots = unsafe { core::slice::from_raw_parts_mut(base, want) };
         let count = source(slots);
-        let fills = cold.fills.get();
-        if fills < FILLS_APART {
-            cold.fills.set(fills + 1);
-            spread(&mut slots[..count], apart);
-        }
-        // What stands first goes out first.
         slots[..count].reverse();
         compiler_fence(ord!("bin-fill", Release));
         self.top.store(base.wrapping_add(count), Relaxed);
@@ -282,6 +267,24 @@ impl Cold {
         Cold::at(AtomicPtr::new(NULL_END))
     }
 
+    /// Puts blocks that come from a slab, lowest address first, into the order in which they should go out.
+    ///
+    /// A program that needs few blocks of a class uses the same ones all the time, and is quicker if they are no neighbours; one that
+    /// needs many is quicker if they are (docs/decisions/bins.md, "Which block comes next"). So in the first batches each block is `apart` blocks
+    /// behind the one that goes out before it, where a batch is large enough for that.
+    pub fn arrange(&self, blocks: &mut [Slot], apart: usize) {
+        let batches = self.batches_apart.get();
+        if batches < BATCHES_APART && 1 < apart && apart < blocks.len() {
+            self.batches_apart.set(batches + 1);
+            spread(blocks, apart);
+        }
+    }
+
+    /// The thread ends; the next one that gets these bins begins with few blocks.
+    pub fn begin_anew(&self) {
+        self.batches_apart.set(0);
+    }
+
     /// A bin that is opened again was not idle.
     fn forget(&self) {
         self.seen.set(u16::MAX);
@@ -295,7 +298,7 @@ impl Cold {
             fulls: Cell::new(0),
             seen: Cell::new(0),
             idle: Cell::new(0),
-            fills: Cell::new(0),
+            batches_apart: Cell::new(0),
         }
     }
 }
@@ -317,7 +320,9 @@ fn end_of_run(blocks: &[Slot], most: usize, size: usize) -> usize {
 }
 
 /// Puts first every block that is a multiple of `apart` blocks behind the first one, then those behind the second one, and so on. More than
-/// [`SPREAD_MAX`] stay as they are.
+/// [`SPREAD_MAX`] stay as they are. (Not inlined: its array is not to be on the stack when the kernel is asked for memory.)
+#[cold]
+#[inline(never)]
 fn spread(blocks: &mut [Slot], apart: usize) {
     let mut copy = [ptr::null_mut(); SPREAD_MAX];
     let Some(copy) = copy.get_mut(..blocks.len()) else { return };
@@ -372,13 +377,9 @@ mod tests {
 
     #[test]
     fn spread_blocks_are_the_same_ones_apart() {
-        for (count, apart, order) in [
-            (8, 3, &[0, 3, 6, 1, 4, 7, 2, 5][..]),
-            (4, 2, &[0, 2, 1, 3]),
-            (3, 8, &[0, 1, 2]),
-            (4, 1, &[0, 1, 2, 3]),
-            (0, 2, &[]),
-        ] {
+        for (count, apart, order) in
+            [(8, 3, &[0, 3, 6, 1, 4, 7, 2, 5][..]), (4, 2, &[0, 2, 1, 3]), (4, 1, &[0, 1, 2, 3]), (0, 2, &[])]
+        {
             let mut blocks = runs(&[count]);
             let spread_ones: Vec<Slot> = order.iter().map(|&at| blocks[at]).collect();
             spread(&mut blocks, apart);
@@ -391,24 +392,20 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_fills_are_spread() {
-        let (bin, cold) = (Bin::nothing(), Cold::nothing());
-        assert!(bin.set_capacity(&cold, 9));
-        for fill in 0..2 * FILLS_APART {
-            let ours = runs(&[9]);
-            let count = bin.fill(&cold, 9, 3, |slots| {
-                slots.copy_from_slice(&ours);
-                9
-            });
-            let out: Vec<Slot> = (0..count).map(|_| bin.pop()).collect();
-            let mut wanted = ours.clone();
-            if fill < FILLS_APART {
-                spread(&mut wanted, 3);
-                assert_ne!(wanted, ours);
-            }
-            assert_eq!(out, wanted, "fill {fill}");
+    fn only_the_first_batches_are_spread_and_of_larger_ones() {
+        let cold = Cold::nothing();
+        let is_spread = |count, apart| {
+            let (ours, mut arranged) = (runs(&[count]), runs(&[count]));
+            cold.arrange(&mut arranged, apart);
+            arranged != ours
+        };
+        for _ in 0..2 {
+            // Those do not count.
+            assert!((0..20).all(|_| !is_spread(9, 1) && !is_spread(3, 3)));
+            assert!((0..BATCHES_APART).all(|_| is_spread(9, 3)));
+            assert!((0..300).all(|_| !is_spread(9, 3)));
+            cold.begin_anew();
         }
-        assert!(bin.set_capacity(&cold, 0));
     }
 
     #[test]

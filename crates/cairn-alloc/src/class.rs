@@ -27,9 +27,6 @@ pub const MEDIUM_MAX: usize = 256 * 1024;
 pub const SPACING_LOG2: u32 = 3;
 /// Bytes of a cache line.
 const LINE: usize = 64;
-/// How far the widest store that writes a part of a block can reach, from the begin of the block: it may begin at the last byte of a line, and has the
-/// width of a line.
-const STORE_REACH: usize = 2 * LINE;
 /// Up to here, in bytes, there is a class for each multiple of 8.
 pub const LINEAR_MAX: usize = 128;
 
@@ -158,8 +155,8 @@ pub struct Shape {
     /// How many blocks in a row, the first one at a line's begin, fill whole cache lines; 1 for blocks of a line or more, of which
     /// some lie in one line with a neighbour, and most of the block does not.
     pub lines_filled_by: u8,
-    /// How many blocks further the next one is out of reach of a store to this one: [`STORE_REACH`] bytes, for blocks of a line at most; 1 for larger
-    /// ones.
+    /// So many blocks further on none is in reach of a store to this one, which may begin at its last byte and be as wide as a cache line; 1 for
+    /// blocks of more than a line.
     pub apart: u8,
     /// `ceil(2^26 / blocks)`: turns a number of blocks into quarters of the slab.
     quarters: u32,
@@ -227,7 +224,7 @@ impl Shape {
             bin_max: bin_max as u16,
             // The greatest power of two in the size is what it has in common with a line.
             lines_filled_by: if size < LINE { (LINE >> size.trailing_zeros()) as u8 } else { 1 },
-            apart: if size <= LINE { STORE_REACH.div_ceil(size) as u8 } else { 1 },
+            apart: if size <= LINE { (size - 1 + LINE).div_ceil(size) as u8 } else { 1 },
             quarters: (1u32 << QUARTERS_SHIFT).div_ceil(blocks as u32),
             unused_below: [blocks as u16 + 1; 4],
             reciprocal: (1u64 << RECIPROCAL_SHIFT).div_ceil(size as u64),
@@ -324,6 +321,19 @@ const _: () = {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_apart_are_out_of_reach_of_a_store() {
+        for (class, shape) in SHAPES.iter().enumerate().skip(1) {
+            let (size, apart) = (shape.size as usize, usize::from(shape.apart));
+            if size > LINE {
+                assert_eq!(apart, 1, "class {class}");
+                continue;
+            }
+            let reach = size - 1 + LINE;
+            assert!(apart * size >= reach && (apart - 1) * size < reach, "class {class}: {apart}");
+        }
+    }
 
     #[test]
     fn every_size_gets_the_least_block_that_holds_it() {

@@ -51,7 +51,7 @@ use rest::Rest;
 pub use audit::damage;
 pub use audit::{InBin, check, holds, second_bin};
 
-const _: () = assert!(BATCH_MAX <= bin::SPREAD_MAX, "a bin's first fills are spread");
+const _: () = assert!(BATCH_MAX <= bin::SPREAD_MAX, "a batch can be spread");
 
 /// The bins of one thread.
 pub type Bins = [Bin; SMALL_COUNT];
@@ -265,12 +265,16 @@ pub fn allocate(class: usize) -> *mut u8 {
     let center = center::of(class);
     let count = capacity.div_ceil(2).min(BATCH_MAX);
     modes::pass(count);
-    bin.fill(&heap.cold[class], count, SHAPES[class].apart.into(), |out| {
+    bin.fill(&heap.cold[class], count, |out| {
         if uses_shelf(count) {
             return shelf::take(class, out, &heap.hands);
         }
         match center.pop(out) {
-            0 => center.refill(class, out, |_| ()),
+            0 => {
+                let count = center.refill(class, out, |_| ());
+                heap.cold[class].arrange(&mut out[..count], SHAPES[class].apart.into());
+                count
+            }
             count => count,
         }
     });
@@ -460,6 +464,7 @@ impl Heap {
             if self.bins[class].capacity(&self.cold[class]) > 0 {
                 self.close(class);
             }
+            self.cold[class].begin_anew();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Whether a run was disturbed by something else on the machine.
 //!
-//! Four signs: a load of one thread took clearly longer than its CPU time; the hypervisor stole time; or, for
-//! loads of many threads, somebody else kept a CPU busy, or the CPUs lay elsewhere than usual (see `distance`). The allowances are wide enough for the 10 ms ticks in
+//! Three signs: a load of one thread took clearly longer than its CPU time; the hypervisor stole time; or, for
+//! loads of many threads, somebody else kept a CPU busy. (Whether the CPUs have moved meanwhile, `distance` tells.) The allowances are wide enough for the 10 ms ticks in
 //! which the kernel counts.
 
 use std::time::Duration;
@@ -40,8 +40,8 @@ impl Ticks {
     }
 }
 
-/// How many seconds of a run belong to a disturbance, all of them if the CPUs have `moved`; zero if it was a quiet one.
-pub fn judge(report: &Report, threads: Threads, before: Ticks, after: Ticks, moved: bool) -> f64 {
+/// How many seconds of a run belong to a disturbance; zero if it was a quiet one.
+pub fn judge(report: &Report, threads: Threads, before: Ticks, after: Ticks) -> f64 {
     let wall = Duration::from_nanos(report.wall_ns).as_secs_f64();
     let cpu = Duration::from_nanos(report.cpu_ns()).as_secs_f64();
     let (busy, stolen) = after.since(before);
@@ -50,8 +50,7 @@ pub fn judge(report: &Report, threads: Threads, before: Ticks, after: Ticks, mov
         Threads::One => beyond(wall - cpu, 0.05 * wall + 0.02),
         Threads::Many => beyond(busy - cpu, 0.10 * wall + 0.05),
     };
-    let elsewhere = if moved { wall } else { 0.0 };
-    other.max(elsewhere).max(beyond(stolen, 0.02 * wall + 0.02))
+    other.max(beyond(stolen, 0.02 * wall + 0.02))
 }
 
 #[cfg(test)]
@@ -86,29 +85,24 @@ mod tests {
     #[test]
     fn one_thread_is_judged_by_its_own_waiting() {
         let later = Ticks { busy: 1_100, stolen: 10 };
-        assert_eq!(judge(&report(1_000, 980), Threads::One, START, later, false), 0.0);
-        assert!(judge(&report(1_000, 700), Threads::One, START, later, false) > 0.29);
+        assert_eq!(judge(&report(1_000, 980), Threads::One, START, later), 0.0);
+        assert!(judge(&report(1_000, 700), Threads::One, START, later) > 0.29);
     }
 
     #[test]
     fn many_threads_are_judged_by_what_others_used() {
         let ours_only = Ticks { busy: 1_160, stolen: 10 };
-        assert_eq!(judge(&report(1_000, 1_600), Threads::Many, START, ours_only, false), 0.0);
-        assert_eq!(judge(&report(1_000, 200), Threads::Many, START, START, false), 0.0);
+        assert_eq!(judge(&report(1_000, 1_600), Threads::Many, START, ours_only), 0.0);
+        assert_eq!(judge(&report(1_000, 200), Threads::Many, START, START), 0.0);
         let others_too = Ticks { busy: 1_200, stolen: 10 };
-        assert!(judge(&report(1_000, 1_600), Threads::Many, START, others_too, false) > 0.39);
-    }
-
-    #[test]
-    fn a_run_elsewhere_is_disturbed_as_a_whole() {
-        assert_eq!(judge(&report(1_000, 1_600), Threads::Many, START, START, true), 1.0);
+        assert!(judge(&report(1_000, 1_600), Threads::Many, START, others_too) > 0.39);
     }
 
     #[test]
     fn stolen_time_disturbs_both() {
         let later = Ticks { busy: 1_100, stolen: 30 };
         for threads in [Threads::One, Threads::Many] {
-            assert!(judge(&report(1_000, 1_000), threads, START, later, false) >= 0.2);
+            assert!(judge(&report(1_000, 1_000), threads, START, later) >= 0.2);
         }
     }
 }

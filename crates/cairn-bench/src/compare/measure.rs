@@ -6,8 +6,8 @@ use std::sync::Once;
 
 use anyhow::Context;
 
-use super::catalogue::{Kind, Load, Threads};
-use super::distance;
+use super::catalogue::{Kind, Load};
+use super::distance::Places;
 use super::disturbance::{Ticks, judge};
 use super::peers::Peer;
 use super::results::Run;
@@ -26,17 +26,15 @@ pub struct Measured {
     pub operation: Option<String>,
 }
 
-/// What a run should find, so that it can be compared with others.
-pub struct Start {
-    /// MiB of free memory at hand.
-    pub ready_mib: u64,
-    /// How far apart two CPUs usually are, if that is known, in nanoseconds.
-    pub usual_ns: Option<f64>,
-}
-
-/// Runs it once. An error is one of this program; what the load does is in the result.
-pub fn measure(load: &Load, peer: &Peer, plan: &Plan, start: &Start) -> anyhow::Result<Measured> {
-    make_ready(plan, start.ready_mib)?;
+/// Runs it once, with `ready_mib` MiB of free memory at hand. An error is one of this program; what the load does is in the result.
+pub fn measure(
+    load: &Load,
+    peer: &Peer,
+    plan: &Plan,
+    ready_mib: u64,
+    places: &mut Places,
+) -> anyhow::Result<Measured> {
+    make_ready(plan, ready_mib)?;
     let mut command = Command::new(&plan.workload);
     command.arg(launch::WORD).arg(plan.timeout.as_secs().max(1).to_string()).args(&load.settings);
     let library = peer.library.as_deref().filter(|_| load.kind != Kind::RustDoor);
@@ -53,14 +51,13 @@ pub fn measure(load: &Load, peer: &Peer, plan: &Plan, start: &Start) -> anyhow::
     command.args(&load.words);
     // Nothing of the caller's may change what is measured.
     command.env_remove("LD_PRELOAD").stdin(Stdio::null());
-    let distance = || if load.threads == Threads::Many { distance::measure() } else { None };
-    let mut distances_ns = Vec::from_iter(distance());
+    let hands_over = load.hands_over();
+    let mut distances_ns = Vec::from_iter(hands_over.then(|| places.before()).flatten());
     let before = Ticks::now();
     let output =
         command.output().with_context(|| format!("can't start the launcher {}", plan.workload.display()))?;
     let after = Ticks::now();
-    distances_ns.extend(distance());
-    let moved = distances_ns.iter().any(|&distance| distance::is_unusual(distance, start.usual_ns));
+    distances_ns.extend(hands_over.then(|| places.after()).flatten());
     let (report, printed) = split(&output.stdout).context("the launcher gave no report")?;
     let complaint = String::from_utf8_lossy(&output.stderr);
     let outcome: Option<Outcome> = serde_json::from_slice(printed).ok();
@@ -70,8 +67,9 @@ pub fn measure(load: &Load, peer: &Peer, plan: &Plan, start: &Start) -> anyhow::
             report,
             ns_per_operation: outcome.as_ref().map(|outcome| outcome.ns_per_operation),
             points: outcome.as_ref().map(|outcome| outcome.points.clone()).unwrap_or_default(),
-            disturbed_s: judge(&report, load.threads, before, after, moved),
             distances_ns,
+            moved: hands_over && places.moved(),
+            disturbed_s: judge(&report, load.threads, before, after),
         }),
     };
     let output = if outcome.is_some() { Vec::new() } else { printed.to_vec() };

@@ -172,10 +172,11 @@ impl Compare {
     ) -> anyhow::Result<()> {
         let steps: Vec<u64> = loads.iter().map(|load| plan.steps(load, peers)).collect();
         let progress = progress::Progress::new(steps.iter().sum());
+        let mut places = distance::Places::default();
         let mut done = 0;
         for (load, steps) in loads.iter().zip(steps) {
             done += steps;
-            match schedule::run(load, peers, plan, &progress)? {
+            match schedule::run(load, peers, plan, &progress, &mut places)? {
                 Some(result) => {
                     progress.suspend(|| tables::print_load(&result, &results.allocators()));
                     results.loads.push(result);

@@ -135,6 +135,7 @@ pub(super) mod tests {
             ns_per_operation: None,
             points: Vec::new(),
             distances_ns: Vec::new(),
+            moved: false,
             disturbed_s: 0.0,
         };
         let cells = cells

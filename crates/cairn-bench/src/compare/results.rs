@@ -88,6 +88,9 @@ pub struct Run {
     /// How far two CPUs were apart before and after a run of many threads, in nanoseconds (see `distance`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub distances_ns: Vec<f64>,
+    /// Whether the CPUs lay elsewhere than they usually do, and did so again when the run was repeated.
+    #[serde(default)]
+    pub moved: bool,
     /// Seconds that were lost to something else on the machine, and could not be avoided by repeating.
     pub disturbed_s: f64,
 }
@@ -124,6 +127,11 @@ impl Quantity {
 }
 
 impl Run {
+    /// Whether something else had a part in what was measured.
+    pub fn is_disturbed(&self) -> bool {
+        self.moved || self.disturbed_s > 0.0
+    }
+
     /// One number of this run.
     pub fn get(&self, quantity: Quantity) -> f64 {
         let report = &self.report;
@@ -147,7 +155,7 @@ impl Cell {
 
     /// How many runs are counted although they were disturbed.
     pub fn disturbed(&self) -> usize {
-        self.runs.iter().filter(|run| run.disturbed_s > 0.0).count()
+        self.runs.iter().filter(|run| run.is_disturbed()).count()
     }
 }
 

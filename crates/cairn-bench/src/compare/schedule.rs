@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::catalogue::{Kind, Load};
-use super::distance;
-use super::measure::{Measured, Start, measure};
+use super::distance::Places;
+use super::measure::{Measured, measure};
 use super::peers::Peer;
 use super::progress::Progress;
 use super::results::{Cell, LoadResult, Run};
@@ -48,17 +48,13 @@ impl Plan {
     }
 }
 
-/// What a load's first run finds.
-const FIRST: Start = Start { ready_mib: 512, usual_ns: None };
+/// MiB of free memory that a load's first run has at hand.
+const READY_FIRST_MIB: u64 = 512;
 
-/// And all others, by what this load had so far, whichever allocator it ran on: of memory twice as much as any of its processes, and some.
-fn start(result: &LoadResult) -> Start {
-    let runs = || result.cells.iter().flat_map(|cell| &cell.runs);
-    let peak = runs().map(|run| run.report.peak_rss_kib >> 10).max();
-    Start {
-        ready_mib: peak.map_or(FIRST.ready_mib, |peak| 2 * peak + 64),
-        usual_ns: distance::usual(runs().flat_map(|run| run.distances_ns.iter().copied())),
-    }
+/// And all others, by what this load had so far, whichever allocator it ran on: twice as much as any of its processes, and some.
+fn ready_mib(result: &LoadResult) -> u64 {
+    let runs = result.cells.iter().flat_map(|cell| &cell.runs);
+    runs.map(|run| run.report.peak_rss_kib >> 10).max().map_or(READY_FIRST_MIB, |peak| 2 * peak + 64)
 }
 
 /// Failures of one cell after which it is left alone: a peer that always hangs should not take an hour.
@@ -78,6 +74,7 @@ struct Session<'a> {
     /// What a program printed with glibc.
     expected: Option<Vec<u8>>,
     result: LoadResult,
+    places: &'a mut Places,
 }
 
 /// Runs one load on all allocators that can take part in it; none if the time was up before each had its turns.
@@ -86,6 +83,7 @@ pub fn run(
     peers: &[Peer],
     plan: &Plan,
     progress: &Progress,
+    places: &mut Places,
 ) -> anyhow::Result<Option<LoadResult>> {
     let peers: Vec<&Peer> = partners(load, peers).collect();
     let cells = peers
@@ -102,10 +100,10 @@ pub fn run(
     // The first run of a program also reads it from the disk: that one is not counted, and its output is the
     // expected one, from the C library's own allocator.
     let expected = match load.kind {
-        Kind::Program => Some(measure(load, &Peer::glibc(), plan, &FIRST)?.output),
+        Kind::Program => Some(measure(load, &Peer::glibc(), plan, READY_FIRST_MIB, places)?.output),
         _ => None,
     };
-    let mut session = Session { load, plan, expected, result };
+    let mut session = Session { load, plan, expected, result, places };
     for turn in 1..=plan.runs {
         for peer in order(peers.len(), turn).map(|place| peers[place]) {
             if plan.is_over() {
@@ -145,10 +143,11 @@ fn common_divisor(a: usize, b: usize) -> usize {
 impl Session<'_> {
     /// One run of one allocator, which goes into its cell.
     fn turn(&mut self, peer: &Peer) -> anyhow::Result<()> {
-        let start = start(&self.result);
+        let ready_mib = ready_mib(&self.result);
         let cell = self.result.cells.iter_mut().find(|cell| cell.allocator == peer.name);
         let Some(cell) = cell.filter(|cell| cell.failures.len() < FAILURES_MAX) else { return Ok(()) };
-        let measured = quietest(self.plan.retries, || measure(self.load, peer, self.plan, &start))?;
+        let measured =
+            quietest(self.plan.retries, || measure(self.load, peer, self.plan, ready_mib, self.places))?;
         self.result.operation = self.result.operation.take().or(measured.operation);
         match measured.run {
             Ok(_) if self.expected.as_ref().is_some_and(|expected| *expected != measured.output) => {
@@ -161,18 +160,21 @@ impl Session<'_> {
     }
 }
 
-/// Repeats a run while it is disturbed, and keeps the least disturbed attempt. Not the quickest: the choice must
+/// Repeats a run while it is disturbed, and keeps the least disturbed attempt, the first of them. Not the quickest: the choice must
 /// not depend on what is measured.
 fn quietest(retries: u32, mut attempt: impl FnMut() -> anyhow::Result<Measured>) -> anyhow::Result<Measured> {
+    // Elsewhere a run is another one altogether, however long it took.
+    let disturbance = |run: &Run| if run.moved { f64::INFINITY } else { run.disturbed_s };
     let mut best = attempt()?;
     for _ in 0..retries {
-        let Ok(Run { disturbed_s, .. }) = best.run else { break };
-        if disturbed_s == 0.0 {
+        let Ok(run) = &best.run else { break };
+        let least = disturbance(run);
+        if !run.is_disturbed() {
             break;
         }
         let next = attempt()?;
         match &next.run {
-            Ok(run) if run.disturbed_s >= disturbed_s => {}
+            Ok(run) if disturbance(run) >= least => {}
             // A failure is a result too, and may not be hidden by the attempt before it.
             _ => best = next,
         }
@@ -184,6 +186,9 @@ fn quietest(retries: u32, mut attempt: impl FnMut() -> anyhow::Result<Measured>)
 mod tests {
     use super::*;
     use cairn_workload::launch::{End, Report};
+
+    /// Stands for the disturbance of a run on CPUs elsewhere.
+    const MOVED: f64 = -1.0;
 
     fn measured(disturbed_s: f64, wall_ns: u64) -> Measured {
         let report = Report {
@@ -197,8 +202,10 @@ mod tests {
             voluntary_switches: 0,
             involuntary_switches: 0,
         };
-        let run =
-            Run { report, ns_per_operation: None, points: Vec::new(), distances_ns: Vec::new(), disturbed_s };
+        let moved = disturbed_s == MOVED;
+        let disturbed_s = if moved { 0.0 } else { disturbed_s };
+        let (points, distances_ns) = (Vec::new(), Vec::new());
+        let run = Run { report, ns_per_operation: None, points, distances_ns, moved, disturbed_s };
         Measured { run: Ok(run), output: Vec::new(), operation: None }
     }
 
@@ -244,6 +251,13 @@ mod tests {
     #[test]
     fn the_least_disturbed_attempt_stays_even_if_it_is_slow() {
         assert_eq!(choose(&[(0.5, 1), (0.1, 9), (0.3, 2)], 2), (9, 3));
+    }
+
+    #[test]
+    fn a_run_elsewhere_is_repeated_and_the_last_choice_but_never_the_quickest_of_them() {
+        assert_eq!(choose(&[(MOVED, 9), (MOVED, 1), (0.0, 5)], 2), (5, 3));
+        assert_eq!(choose(&[(MOVED, 1), (0.7, 9), (MOVED, 2)], 2), (9, 3));
+        assert_eq!(choose(&[(MOVED, 9), (MOVED, 1), (MOVED, 2)], 2), (9, 3));
     }
 
     #[test]

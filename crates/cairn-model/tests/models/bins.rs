@@ -68,7 +68,7 @@ fn a_filled_bin_has_its_blocks_before_top_is_above_them() {
         let heap = Arc::new(Heap::new(7, 0));
         tool::crowd(2, move |number| {
             if number == 0 {
-                let count = heap.bin.fill(&heap.cold, 3, 1, |slots| {
+                let count = heap.bin.fill(&heap.cold, 3, |slots| {
                     slots.copy_from_slice(&[block(3), block(2), block(1)]);
                     3
                 });

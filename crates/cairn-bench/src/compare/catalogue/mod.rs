@@ -59,6 +59,20 @@ pub struct Load {
     pub words: Vec<String>,
 }
 
+impl Load {
+    /// Whether several threads or processes of it hand things to each other, so that it matters how far apart the CPUs lie.
+    pub fn hands_over(&self) -> bool {
+        // What has its number of threads in its name has it at the end.
+        let number = self.name.rsplit('-').next().and_then(|word| word.parse().ok()).unwrap_or(1u32);
+        match self.kind {
+            Kind::OneThread => false,
+            Kind::ManyThreads => self.threads == Threads::Many,
+            Kind::RustDoor => number > 1,
+            Kind::Program => self.threads == Threads::Many,
+        }
+    }
+}
+
 /// Workloads of one thread that sleep, so that their wall time is more than their CPU time.
 const WAITING: [&str; 1] = ["after-free"];
 
@@ -88,6 +102,16 @@ fn load((name, about, line): Row, kind: Kind, scale: f64) -> Load {
 mod tests {
     use super::*;
     use clap::Parser;
+
+    #[test]
+    fn loads_of_one_thread_hand_nothing_over() {
+        let loads = patterns(1.0);
+        let named = |name: &str| loads.iter().find(|load| load.name == name).unwrap().hands_over();
+        assert!(["larson-2", "chains", "xmalloc-16", "rust-json-2"].map(named).iter().all(|&it| it));
+        assert!(
+            !["tree", "pairs-1024", "after-free", "larson-1", "rust-mix"].map(named).iter().any(|&it| it)
+        );
+    }
 
     #[test]
     fn every_pattern_is_a_valid_command_line_with_its_own_name() {
