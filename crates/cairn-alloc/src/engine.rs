@@ -336,7 +336,7 @@ unsafe fn reallocate_judged(class: usize, block: *mut u8, size: usize, align: us
     // SAFETY: the caller's contract; a failed attempt leaves the block as it was.
     insist(size, || unsafe {
         match class {
-            0 => large::reallocate(block, size),
+            0 => large::reallocate(block, size, align),
             _ => medium::reallocate(class, block, size, align),
         }
     })

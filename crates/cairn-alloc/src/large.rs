@@ -343,11 +343,12 @@ pub fn usable_size(address: *mut u8, call: Call) -> usize {
     Block::from_program(address, call).bytes()
 }
 
-/// Changes a large block's size, to one that is still large; null and the block intact if memory is short.
+/// Changes a large block's size, to one that no bin serves; null and the block intact if memory is short. It stays where it is, or is aligned to
+/// `align`, which is a granule at most then.
 ///
 /// # Safety
 /// The block is live and the caller's.
-pub unsafe fn reallocate(address: *mut u8, size: usize) -> *mut u8 {
+pub unsafe fn reallocate(address: *mut u8, size: usize, align: usize) -> *mut u8 {
     let block = Block::from_program(address, Call::Reallocate);
     let Some(bytes) = whole_pages(size) else { return core::ptr::null_mut() };
     let old = block.bytes();
@@ -360,7 +361,7 @@ pub unsafe fn reallocate(address: *mut u8, size: usize) -> *mut u8 {
         grown(block, old);
         return address;
     }
-    moves::relocate(block, bytes)
+    moves::relocate(block, bytes, align)
 }
 
 /// A block has become larger, and will be written behind its `old` bytes next.

@@ -141,16 +141,38 @@ fn middle_blocks_that_nobody_touches_have_few_pages() {
 #[test]
 fn medium_blocks_take_little_more_than_they_hold() {
     let _alone = alone();
-    engine::trim(0);
     for size in [33 << 10, 40_000, 65_600, 100_000, 131_200, 200_000] {
-        let before = engine::statistics();
-        let held = blocks((64 * MIB) / size, size);
-        let after = engine::statistics();
-        let in_use = |s: &Statistics| s.committed_bytes - s.free_dirty_bytes - s.free_clean_bytes;
-        let (taken, live) = (in_use(&after) - in_use(&before), held.len() * size);
-        assert!(taken <= live + live / 4, "{taken} bytes for {live} in blocks of {size}");
-        free_all(held);
+        take_little_more_than_they_hold(size, |count| blocks(count, size));
     }
+}
+
+/// Also those that have grown to that size, by a half each time.
+#[test]
+fn medium_blocks_that_grew_take_little_more_than_they_hold() {
+    let _alone = alone();
+    for size in [65_600, 72_000, 90_000, 100_000, 131_072, 135_000, 180_000, 200_000, 262_144] {
+        take_little_more_than_they_hold(size, |count| {
+            let mut all = blocks(count, 40_000);
+            let sizes = std::iter::successors(Some(60_000), |size| Some(size + size / 2));
+            for size in sizes.take_while(|next| *next < size).chain([size]) {
+                all.iter_mut().for_each(|block| *block = unsafe { engine::reallocate(*block, size) });
+            }
+            assert!(all.iter().all(|block| (0..40_000).all(|at| unsafe { block.add(at).read() } == 0xff)));
+            all
+        });
+    }
+}
+
+/// Has some 64 MiB of blocks of one size made, and sees what they take.
+fn take_little_more_than_they_hold(size: usize, make: impl FnOnce(usize) -> Vec<*mut u8>) {
+    engine::trim(0);
+    let before = engine::statistics();
+    let held = make((64 * MIB) / size);
+    let after = engine::statistics();
+    let in_use = |s: &Statistics| s.committed_bytes - s.free_dirty_bytes - s.free_clean_bytes;
+    let (taken, live) = (in_use(&after) - in_use(&before), held.len() * size);
+    assert!(taken <= live + live / 4, "{taken} bytes for {live} in blocks of {size}");
+    free_all(held);
     engine::trim(0);
 }
 
@@ -171,7 +193,7 @@ fn zeroed_blocks_of_medium_size_are_not_touched() {
 
 /// What has grown once will mostly grow again, and pages move from spans only.
 #[test]
-fn a_medium_block_that_grows_becomes_a_span() {
+fn a_medium_block_that_grows_becomes_a_span_if_it_fits_one() {
     let _alone = alone();
     let block = written(40_000);
     let medium =
@@ -183,7 +205,12 @@ fn a_medium_block_that_grows_becomes_a_span() {
     let statistics = engine::statistics();
     assert_eq!((medium(statistics), statistics.large_blocks), (0, 1));
     assert!((0..36_000).all(|at| unsafe { grown.add(at).read() } == 0xff));
-    free_all([grown]);
+    let other = written(40_000);
+    let not = unsafe { engine::reallocate(other, 70_000) };
+    let statistics = engine::statistics();
+    assert_eq!((medium(statistics), statistics.large_blocks), (1, 1));
+    assert!((0..40_000).all(|at| unsafe { not.add(at).read() } == 0xff));
+    free_all([grown, not]);
 }
 
 /// The pages of a large block come along when it moves; those that it never touched stay untouched.

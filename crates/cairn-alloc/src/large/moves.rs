@@ -1,4 +1,5 @@
-//! Large blocks that grow beyond their span: into the free space behind it, or to another one, by moving their pages or by copying.
+//! Large blocks that grow beyond their span: into the free space behind it, or to another one, by moving their pages or by copying; or to a medium
+//! block, if another span would be too large for them.
 //!
 //! The kernel moves one mapping a call. A span is mostly one, or part of one; but where a block had moved away, or had other advice
 //! than its neighbours, mappings stay that the kernel does not join, and a later span may lie across their borders. Such a block is
@@ -13,6 +14,7 @@ use cairn_core::os::{self, Move};
 use super::{Block, align_for, forbid_behind, grown, make, reach, release, uncount};
 use crate::class::GRANULE;
 use crate::descriptor::LargeBody;
+use crate::medium;
 use crate::pages::{self, Prefer};
 use crate::region;
 
@@ -120,8 +122,8 @@ fn longest(at: *mut u8, bytes: usize) -> usize {
     few * GRANULE
 }
 
-/// Moves the block to a larger span; null if memory is short.
-pub(super) fn relocate(block: Block, bytes: usize) -> *mut u8 {
+/// Moves the block to a larger span, or to a medium block, at a multiple of `align`; null if memory is short.
+pub(super) fn relocate(block: Block, bytes: usize, align: usize) -> *mut u8 {
     let old = block.bytes();
     let has_pages = old <= COPY_MAX && pages::has_filled(bytes.div_ceil(GRANULE));
     if old >= move_min()
@@ -130,12 +132,16 @@ pub(super) fn relocate(block: Block, bytes: usize) -> *mut u8 {
     {
         return new.address();
     }
-    let prefer = if has_pages || bytes <= super::FILLED_MAX { Prefer::Filled } else { Prefer::Dirty };
-    let Some(new) = make(bytes, bytes, 1, prefer) else { return core::ptr::null_mut() };
-    // SAFETY: both spans are live, disjoint and ours; `new` is longer.
-    unsafe { new.address().copy_from_nonoverlapping(block.address(), old) };
+    let mut new = medium::allocate_grown(bytes, align);
+    if new.is_null() {
+        let prefer = if has_pages || bytes <= super::FILLED_MAX { Prefer::Filled } else { Prefer::Dirty };
+        let Some(span) = make(bytes, bytes, 1, prefer) else { return new };
+        new = span.address();
+    }
+    // SAFETY: both are live, disjoint and ours; `new` is longer.
+    unsafe { new.copy_from_nonoverlapping(block.address(), old) };
     release(block, old.div_ceil(GRANULE));
-    new.address()
+    new
 }
 
 /// Moves the block's pages to a span with room to grow; None, and the block as it was, if that can't be.
