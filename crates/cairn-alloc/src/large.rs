@@ -10,6 +10,7 @@
 //! nothing until it is touched. `realloc` extends it in place, else into the free space behind it, else it moves the pages
 //! (not the bytes) to a span with twice the room: moves.rs.
 
+mod filled;
 mod moves;
 mod written;
 
@@ -24,13 +25,13 @@ use crate::fault::{self, Call};
 use crate::pages::huge::Filled;
 use crate::pages::{self, Prefer};
 use crate::region::{self, Place};
-use written::Written;
+use filled::{FILLED_MAX, fills_span, watch};
+
+pub use filled::fits_span;
 
 /// From this many bytes on, a zeroed block is looked at when it is freed.
 const SPARSE_MIN: usize = 1 << 20;
 
-/// A block up to this many bytes is likely to be written from end to end.
-const FILLED_MAX: usize = 256 * 1024;
 /// From this many bytes on, a block may get huge pages of its own.
 const HUGE_MIN: usize = os::HUGE_PAGE;
 
@@ -39,8 +40,6 @@ const SAMPLE_EACH: usize = 16 << 20;
 /// and for so many at once.
 const UNSAMPLED_MAX: usize = 4 * SAMPLE_EACH;
 
-/// What is known of blocks between [`FILLED_MAX`] and [`HUGE_MIN`].
-static WRITTEN: Written = Written::new();
 /// Bytes of fresh blocks for which no huge page was filled yet.
 static UNSAMPLED: AtomicUsize = AtomicUsize::new(UNSAMPLED_MAX);
 /// Live large blocks.
@@ -113,7 +112,7 @@ pub fn whole_pages(size: usize) -> Option<usize> {
 pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
     // Who asks for zeros may well leave most of them alone.
     let prefer = match zeroed {
-        false if size <= FILLED_MAX || (size < HUGE_MIN && is_filled(size)) => Prefer::Filled,
+        false if fills_span(size) => Prefer::Filled,
         false if align_for(size) > 1 => Prefer::Huge,
         _ => Prefer::Dirty,
     };
@@ -123,29 +122,10 @@ pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
         block.set(LargeBody { zeroed: true, ..block.body() });
     } else if size >= HUGE_MIN {
         favour_huge(block, 0, 0);
-    } else if prefer == Prefer::Dirty {
+    } else if prefer == Prefer::Dirty && size > FILLED_MAX {
         watch(block);
     }
     block.address()
-}
-
-/// Whether a block between [`FILLED_MAX`] and [`HUGE_MIN`] is likely to be written from end to end.
-fn is_filled(size: usize) -> bool {
-    pages::huge::are_on()
-        && WRITTEN.expects(size, |granule, granules| {
-            // What became of the block meanwhile makes no difference: a place in a region can always be asked about.
-            let region = &region::regions()[0];
-            granule + granules <= region.granules()
-                && is_resident(Place { region, granule }, granules) == Some(true)
-        })
-}
-
-/// A block that is not known to be filled was given out: if all of it is fresh, what becomes of it tells about the next ones.
-fn watch(block: Block) {
-    let Place { region, granule } = block.0;
-    if core::ptr::eq(region, &region::regions()[0]) && !pages::is_dirty(block.0) {
-        WRITTEN.watch(granule, block.bytes().div_ceil(GRANULE));
-    }
 }
 
 /// The alignment of a block that may get huge pages, if address space is plenty.

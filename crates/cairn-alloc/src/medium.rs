@@ -19,11 +19,9 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use cairn_core::count;
 
-use crate::class::{self, GRANULE, MEDIUM_ALIGN, block_size};
+use crate::class::{self, MEDIUM_ALIGN, block_size};
 use crate::{center, judge, large, pages};
 
-/// Of a block that has grown at most this part may be left unused in a span of its own: as between two classes.
-const UNUSED_SHARE: usize = 8;
 /// Frees between two steps of the purging.
 const FREES_PER_STEP: usize = 64;
 /// Frees so far.
@@ -41,9 +39,7 @@ pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
 /// little unused, and is better for what will grow again. (All of these went to spans, which have pages to their ends where huge pages are quick: 16,000 vectors
 /// of 67 KB each had twice their bytes in memory.)
 pub fn allocate_grown(size: usize, align: usize) -> *mut u8 {
-    // Also of a size that there can't be: what is missing to the next multiple of a granule.
-    let unused = size.wrapping_neg() % GRANULE;
-    if unused * UNUSED_SHARE > size { allocate(size, align, false) } else { ptr::null_mut() }
+    if large::fits_span(size) { ptr::null_mut() } else { allocate(size, align, false) }
 }
 
 /// Frees a medium block of `class`; any other address ends the process with a message.

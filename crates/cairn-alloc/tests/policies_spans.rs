@@ -176,6 +176,18 @@ fn take_little_more_than_they_hold(size: usize, make: impl FnOnce(usize) -> Vec<
     engine::trim(0);
 }
 
+/// What is aligned to a granule has one of its own, of which it may need little.
+#[test]
+fn aligned_blocks_have_no_pages_behind_them() {
+    let _alone = alone();
+    const COUNT: usize = 400;
+    engine::trim(0);
+    let all: Vec<_> = (0..COUNT).map(|_| engine::allocate_aligned(GRANULE, 5000)).collect();
+    let pages: usize = all.iter().map(|block| resident(*block, GRANULE)).sum();
+    assert!(pages <= COUNT, "{pages} pages in memory of {COUNT} blocks that nobody touched");
+    free_all(all);
+}
+
 /// A slab's memory may have been used before, and calloc would have to clear, and so touch, all of it.
 #[test]
 fn zeroed_blocks_of_medium_size_are_not_touched() {

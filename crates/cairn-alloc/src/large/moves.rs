@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use cairn_core::count;
 use cairn_core::os::{self, Move};
 
-use super::{Block, align_for, forbid_behind, grown, make, reach, release, uncount};
+use super::{Block, FILLED_MAX, align_for, fits_span, forbid_behind, grown, make, reach, release, uncount};
 use crate::class::GRANULE;
 use crate::descriptor::LargeBody;
 use crate::medium;
@@ -134,7 +134,8 @@ pub(super) fn relocate(block: Block, bytes: usize, align: usize) -> *mut u8 {
     }
     let mut new = medium::allocate_grown(bytes, align);
     if new.is_null() {
-        let prefer = if has_pages || bytes <= super::FILLED_MAX { Prefer::Filled } else { Prefer::Dirty };
+        let fills = bytes <= FILLED_MAX && fits_span(bytes);
+        let prefer = if has_pages || fills { Prefer::Filled } else { Prefer::Dirty };
         let Some(span) = make(bytes, bytes, 1, prefer) else { return new };
         new = span.address();
     }
