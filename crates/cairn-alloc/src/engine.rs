@@ -316,7 +316,7 @@ pub unsafe fn reallocate(block: *mut u8, size: usize) -> *mut u8 {
 }
 
 /// Changes the size of a live block that no bin serves, to one that none serves either; it stays where it is, or is aligned to `align`, which is a granule
-/// at most unless the block is large and shrinks. Null, and the old block intact, if memory is short.
+/// at most unless the block shrinks. Null, and the old block intact, if memory is short.
 ///
 /// # Safety
 /// `block` is a live block of this allocator, not null, and of class 0 or that of a medium block; or whoever says so may be wrong, and is told.

@@ -104,8 +104,8 @@ pub(crate) unsafe fn reallocate(block: *mut u8, old: Layout, new: Layout) -> *mu
     }
 }
 
-/// Whether a block that no bin serves can be resized by [`engine::reallocate_large`], which leaves it where it is or, if it is large, moves it to any
-/// granule: only if it is aligned as the new layout asks, and a granule is as well, or it will stay if it is large, because it is long enough.
+/// Whether a block that no bin serves can be resized by [`engine::reallocate_large`], which leaves it where it is or moves it, a large one to a multiple
+/// of a granule at most: only if it is aligned as the new layout asks, and a granule is as well, or it will stay if it is large, because it is long enough.
 ///
 /// # Safety
 /// The block is live.

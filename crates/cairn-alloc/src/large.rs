@@ -8,7 +8,7 @@
 //! ```
 //! A block that has grown once is likely to grow again, so growing gives it room: the span's rest is address space that costs
 //! nothing until it is touched. `realloc` extends it in place, else into the free space behind it, else it moves the pages
-//! (not the bytes) to a span with twice the room: moves.rs.
+//! (not the bytes) to a span with twice the room, or copies what is small: moves.rs.
 
 mod filled;
 mod moves;
@@ -25,7 +25,7 @@ use crate::fault::{self, Call};
 use crate::pages::huge::Filled;
 use crate::pages::{self, Prefer};
 use crate::region::{self, Place};
-use filled::{FILLED_MAX, fills_span, watch};
+use filled::{fills_span, watch};
 
 pub use filled::fits_span;
 
@@ -122,7 +122,7 @@ pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
         block.set(LargeBody { zeroed: true, ..block.body() });
     } else if size >= HUGE_MIN {
         favour_huge(block, 0, 0);
-    } else if prefer == Prefer::Dirty && size > FILLED_MAX {
+    } else if prefer == Prefer::Dirty {
         watch(block);
     }
     block.address()
@@ -341,7 +341,7 @@ pub unsafe fn reallocate(address: *mut u8, size: usize, align: usize) -> *mut u8
         grown(block, old);
         return address;
     }
-    moves::relocate(block, bytes, align)
+    moves::relocate(block, size, align)
 }
 
 /// A block has become larger, and will be written behind its `old` bytes next.

@@ -4,7 +4,7 @@
 //!   fresh      ──► a slab of its class, which is cut into blocks an eighth apart in size
 //!   zeroed     ──► a span of its own (large.rs), of which only what was used before is cleared
 //!   aligned to more than a page ──► a span of its own
-//!   one that grows ──► a span of its own, to which pages can be moved; but if much of that were unused, a slab again
+//!   one that grows ──► a span of its own, whose pages can be moved; but a slab again if a span would be much longer than it is
 //! ```
 //! Spans are whole granules of 64 KiB. Where the memory behind them has pages before it is used (pages/huge.rs), a block of
 //! 65 KiB in a span of its own takes 128; in a slab it takes 72. A bin would keep a block or two of each class for each thread; to go to the
@@ -35,9 +35,8 @@ pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
     class::of_medium(size).map_or(ptr::null_mut(), |class| center::of(class).take_one(class))
 }
 
-/// A medium block for one that has grown to `size` bytes, at a multiple of `align`; null if that is none, memory is short, or a span of its own leaves
-/// little unused, and is better for what will grow again. (All of these went to spans, which have pages to their ends where huge pages are quick: 16,000 vectors
-/// of 67 KB each had twice their bytes in memory.)
+/// A medium block for one that has grown to `size` bytes, at a multiple of `align`; null if that is none, or memory is short. Null too if a span of
+/// its own [fits](large::fits_span): the caller takes one, because what has grown is likely to grow again, and pages can be moved from there.
 pub fn allocate_grown(size: usize, align: usize) -> *mut u8 {
     if large::fits_span(size) { ptr::null_mut() } else { allocate(size, align, false) }
 }
@@ -52,7 +51,7 @@ pub fn free(class: usize, block: *mut u8) {
 }
 
 /// Changes the size of a block of `class` to one that no bin serves; null and the block intact if memory is short. It stays where it is, or is
-/// aligned to `align`. A block that grows is likely to grow again: it gets a span of its own, if that leaves little unused.
+/// aligned to `align`. A block that grows is likely to grow again: it gets a span of its own if one fits.
 ///
 /// # Safety
 /// The block is live and the caller's.

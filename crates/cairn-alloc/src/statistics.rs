@@ -26,7 +26,8 @@ pub struct ClassStatistics {
 pub struct Statistics {
     /// By size class; index 0 is unused.
     pub classes: [ClassStatistics; CLASS_COUNT],
-    /// Blocks in spans of their own that the program holds: all above `MEDIUM_MAX`, and some above `SMALL_MAX`.
+    /// Blocks in spans of their own that the program holds: all above `MEDIUM_MAX`, and some smaller ones, for their alignment, because
+    /// they are to read as zero, or because they grew or shrank.
     pub large_blocks: usize,
     /// Their usable bytes.
     pub large_bytes: usize,

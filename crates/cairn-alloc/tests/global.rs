@@ -215,6 +215,28 @@ fn large_blocks_keep_their_alignment_when_they_grow_and_shrink() {
     }
 }
 
+/// Also where a slab has blocks of the size that they grow to, but aligned to a page only; and they are freed as what they have become.
+#[test]
+fn blocks_that_grow_to_medium_size_keep_their_alignment() {
+    const OLD: usize = 40_000;
+    const NEW: usize = 70_000;
+    for align in [1, 4096, 1 << 13, 1 << 16] {
+        let [old, new] = [OLD, NEW].map(|size| Layout::from_size_align(size, align).unwrap());
+        let blocks: Vec<_> = (0..20).map(|_| unsafe { Cairn.alloc(old) }).collect();
+        blocks.iter().for_each(|block| unsafe { block.write_bytes(0xa5, OLD) });
+        // Behind most of them another one lies, so that they have to move.
+        let grown: Vec<_> = blocks.iter().map(|block| unsafe { Cairn.realloc(*block, old, NEW) }).collect();
+        let moved = blocks.iter().zip(&grown).filter(|(before, after)| before != after).count();
+        assert!(moved > 10, "{moved} blocks at {align} have moved");
+        for block in grown {
+            assert!(!block.is_null() && block.addr().is_multiple_of(align), "{block:p} at {align}");
+            let kept = unsafe { std::slice::from_raw_parts(block, OLD) };
+            assert!(kept.iter().all(|&byte| byte == 0xa5));
+            unsafe { Cairn.dealloc(block, new) };
+        }
+    }
+}
+
 /// Shrinking within whole pages stays in place at any alignment.
 #[test]
 fn a_large_aligned_block_shrinks_in_place() {

@@ -1,5 +1,5 @@
-//! Large blocks that grow beyond their span: into the free space behind it, or to another one, by moving their pages or by copying; or to a medium
-//! block, if another span would be too large for them.
+//! Large blocks that grow beyond their span: into the free space behind it, or to another one, by moving their pages or by copying. What is
+//! copied goes to a medium block if a span would be much longer than it is.
 //!
 //! The kernel moves one mapping a call. A span is mostly one, or part of one; but where a block had moved away, or had other advice
 //! than its neighbours, mappings stay that the kernel does not join, and a later span may lie across their borders. Such a block is
@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use cairn_core::count;
 use cairn_core::os::{self, Move};
 
-use super::{Block, FILLED_MAX, align_for, fits_span, forbid_behind, grown, make, reach, release, uncount};
+use super::{Block, align_for, fits_span, forbid_behind, grown, make, reach, release, uncount};
 use crate::class::GRANULE;
 use crate::descriptor::LargeBody;
 use crate::medium;
@@ -122,21 +122,21 @@ fn longest(at: *mut u8, bytes: usize) -> usize {
     few * GRANULE
 }
 
-/// Moves the block to a larger span, or to a medium block, at a multiple of `align`; null if memory is short.
-pub(super) fn relocate(block: Block, bytes: usize, align: usize) -> *mut u8 {
+/// Moves the block to a larger span, or to a medium block, at a multiple of `align`; null if memory is short. (`size` is what the program asks for:
+/// that decides on the class of a medium block, by which it is judged when it is freed.)
+pub(super) fn relocate(block: Block, size: usize, align: usize) -> *mut u8 {
     let old = block.bytes();
-    let has_pages = old <= COPY_MAX && pages::has_filled(bytes.div_ceil(GRANULE));
+    let has_pages = old <= COPY_MAX && pages::has_filled(size.div_ceil(GRANULE));
     if old >= move_min()
         && !has_pages
-        && let Some(new) = move_mapping(block, bytes)
+        && let Some(new) = move_mapping(block, size)
     {
         return new.address();
     }
-    let mut new = medium::allocate_grown(bytes, align);
+    let mut new = medium::allocate_grown(size, align);
     if new.is_null() {
-        let fills = bytes <= FILLED_MAX && fits_span(bytes);
-        let prefer = if has_pages || fills { Prefer::Filled } else { Prefer::Dirty };
-        let Some(span) = make(bytes, bytes, 1, prefer) else { return new };
+        let prefer = if has_pages || fits_span(size) { Prefer::Filled } else { Prefer::Dirty };
+        let Some(span) = make(size, size, 1, prefer) else { return new };
         new = span.address();
     }
     // SAFETY: both are live, disjoint and ours; `new` is longer.
@@ -146,12 +146,12 @@ pub(super) fn relocate(block: Block, bytes: usize, align: usize) -> *mut u8 {
 }
 
 /// Moves the block's pages to a span with room to grow; None, and the block as it was, if that can't be.
-fn move_mapping(block: Block, bytes: usize) -> Option<Block> {
+fn move_mapping(block: Block, size: usize) -> Option<Block> {
     let parts = Parts::of(block)?;
     // Pages come along, so the new span needs none.
     // Page tables of huge pages move as they are only from one multiple of their size to another.
-    let align = align_for(bytes);
-    let new = make(bytes, room_for(bytes), align, Prefer::Clean)?;
+    let align = align_for(size);
+    let new = make(size, room_for(size), align, Prefer::Clean)?;
     if pages::is_dirty(new.0) {
         // There was no clean span. Its pages would be in the way; and if the move fails they could be lost.
         // SAFETY: the span is ours and new.
