@@ -25,7 +25,7 @@ use crate::fault::{self, Call};
 use crate::pages::huge::Filled;
 use crate::pages::{self, Prefer};
 use crate::region::{self, Place};
-use filled::{fills_span, watch};
+use filled::{fill_added, fills_span, is_filled_when_grown, watch, watch_grown};
 
 pub use filled::fits_span;
 
@@ -338,17 +338,29 @@ pub unsafe fn reallocate(address: *mut u8, size: usize, align: usize) -> *mut u8
     }
     if bytes <= block.span_bytes() || moves::extend(block, bytes) {
         block.resize(bytes);
-        grown(block, old);
+        // Small steps are not looked at, one by one.
+        if bytes / GRANULE > old / GRANULE {
+            grown(block, old, is_filled_when_grown(block, bytes - old));
+        }
         return address;
     }
     moves::relocate(block, size, align)
 }
 
-/// A block has become larger, and will be written behind its `old` bytes next.
-fn grown(block: Block, old: usize) {
-    if block.bytes() >= HUGE_MIN && block.bytes() - old >= 4 * os::HUGE_PAGE && !block.zeroed() {
+/// A block has become larger, and will be written behind its `old` bytes next: perhaps to its end, as `is_filled` expects.
+fn grown(block: Block, old: usize, is_filled: bool) {
+    let added = block.bytes() - old;
+    if block.zeroed() {
+        // Who asked for zeros may well leave most of them alone.
+    } else if block.bytes() >= HUGE_MIN && added >= 4 * os::HUGE_PAGE {
         // Half of what was added: a vector that has just grown is that full on average.
-        favour_huge(block, old, (block.bytes() - old) / 2);
+        favour_huge(block, old, added / 2);
+    } else if block.huge() {
+        // The kernel gives it huge pages, and looking at what is there would say no more than that.
+    } else if is_filled {
+        fill_added(block, old);
+    } else {
+        watch_grown(block, old);
     }
 }
 

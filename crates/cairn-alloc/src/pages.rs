@@ -232,6 +232,16 @@ pub fn mark_reached(place: Place) {
     locked(|state| state.mark_reached(place));
 }
 
+/// Whether fresh memory for what is written from end to end comes out of chunks that are filled before.
+pub fn fills_chunks() -> bool {
+    locked(|state| state.wants_huge())
+}
+
+/// Bytes of the first region that are not free.
+pub fn in_use() -> usize {
+    locked(|state| state.in_use()) * GRANULE
+}
+
 /// Whether huge pages are worth a try now, and if so whether the last ones all went well.
 pub fn wants_huge() -> Option<bool> {
     locked(|state| state.wants_huge().then(|| state.is_huge_reliable()))

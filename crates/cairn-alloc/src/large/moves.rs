@@ -11,7 +11,10 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use cairn_core::count;
 use cairn_core::os::{self, Move};
 
-use super::{Block, align_for, fits_span, forbid_behind, grown, make, reach, release, uncount};
+use super::filled::is_little_longer;
+use super::{
+    Block, align_for, fits_span, forbid_behind, grown, is_filled_when_grown, make, reach, release, uncount,
+};
 use crate::class::GRANULE;
 use crate::descriptor::LargeBody;
 use crate::medium;
@@ -21,9 +24,11 @@ use crate::region;
 /// From this many bytes on, moving page-table entries is cheaper than copying into fresh pages: some 2 µs a call against
 /// 0.3 µs and more a page.
 const MOVE_MIN: usize = 128 * 1024;
-/// Up to this many bytes a block is copied all the same if there is room that has pages: a page costs less to copy than to fault
+/// Up to this many bytes a block is copied all the same if there is room that has pages, or is filled for it: a page costs less to copy than to fault
 /// in, and a move needs new ones for what was added, and for whoever gets the place that it leaves without any.
 const COPY_MAX: usize = 1 << 20;
+/// Up to this many bytes it is copied into memory that is filled for it. (Two blocks or more in a huge page: larger ones leave more of it unused.)
+const FILL_MAX: usize = 768 << 10;
 /// Each move leaves a mapping of its own behind, which the kernel often can't join with its neighbours, and a process may
 /// have 65,530. So after this many moves only blocks [`MOVE_STEP`] times larger are moved, after [`MOVE_STEP`] times
 /// as many moves only blocks that are larger by that again, and so on: some thousand mappings in all (three for each eight moves were seen).
@@ -126,10 +131,12 @@ fn longest(at: *mut u8, bytes: usize) -> usize {
 /// that decides on the class of a medium block, by which it is judged when it is freed.)
 pub(super) fn relocate(block: Block, size: usize, align: usize) -> *mut u8 {
     let old = block.bytes();
-    let has_pages = old <= COPY_MAX && pages::has_filled(size.div_ceil(GRANULE));
+    let is_filled = is_filled_when_grown(block, size - old);
+    let will_have_pages = is_filled && size <= FILL_MAX && is_little_longer(size);
+    let has_pages = will_have_pages || (old <= COPY_MAX && pages::has_filled(size.div_ceil(GRANULE)));
     if old >= move_min()
         && !has_pages
-        && let Some(new) = move_mapping(block, size)
+        && let Some(new) = move_mapping(block, size, is_filled)
     {
         return new.address();
     }
@@ -146,7 +153,7 @@ pub(super) fn relocate(block: Block, size: usize, align: usize) -> *mut u8 {
 }
 
 /// Moves the block's pages to a span with room to grow; None, and the block as it was, if that can't be.
-fn move_mapping(block: Block, size: usize) -> Option<Block> {
+fn move_mapping(block: Block, size: usize, is_filled: bool) -> Option<Block> {
     let parts = Parts::of(block)?;
     // Pages come along, so the new span needs none.
     // Page tables of huge pages move as they are only from one multiple of their size to another.
@@ -177,7 +184,7 @@ fn move_mapping(block: Block, size: usize) -> Option<Block> {
     if block.huge() {
         forbid_behind(block);
     }
-    come_along(block, new);
+    come_along(block, new, is_filled);
     if old_lost {
         drop_pages(block, moved * GRANULE, block.span_bytes());
         lose(block);
@@ -230,7 +237,7 @@ fn move_parts(block: Block, new: Block, parts: &Parts) -> Option<(bool, usize)> 
 
 /// The pages of `old` are `new`'s now, and what the kernel was told about them went with them: the fresh mapping in their
 /// place knows nothing.
-fn come_along(old: Block, new: Block) {
+fn come_along(old: Block, new: Block, is_filled: bool) {
     let huge = old.huge();
     if !huge {
         // The old place may lie where a neighbour's last huge page ended.
@@ -238,7 +245,7 @@ fn come_along(old: Block, new: Block) {
     }
     old.set(LargeBody { huge: false, ..old.body() });
     new.set(LargeBody { huge, ..new.body() });
-    grown(new, old.bytes());
+    grown(new, old.bytes(), is_filled);
 }
 
 /// Gives back the pages of a part of a span that is about to be lost, but not this part of it.

@@ -1,9 +1,10 @@
-//! Whether blocks of some 256 KiB to 2 MiB are written to from end to end, as far as the last ones tell.
+//! Whether blocks of some 256 KiB to 2 MiB, or what is added to larger ones, are written to from end to end, as far as the last ones tell.
 //!
 //! Such a block in huge pages is there at once, and with all of its bytes: half of the time if the program writes to it, and up to 2 MiB
 //! for nothing if it is a buffer of which little is ever used. Nobody says which, so one block is *watched*: it gets small pages, and when the
-//! next one is asked for the kernel is asked whether a few pages in its middle are in memory. After a few blocks of which they were huge pages are
-//! used, and from then on one in each 16 MiB or so is watched, so that a program which changes its ways pays for that much.
+//! next one is asked for the kernel is asked whether a few pages of it are in memory, in its middle, or at its end if it has grown. After a few blocks of
+//! which they were huge pages are used, and from then on one is watched in each 16 MiB or so, or in each 16th of the memory in use if that is more, so
+//! that a program which changes its ways pays for that much.
 //!
 //! All of this is a guess about time and pages, never about bytes: threads that race here, or a watched block that is another one by now,
 //! make it a worse one, no more.
@@ -12,8 +13,10 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// So many blocks in a row must have been written to.
 const ENOUGH: usize = 4;
-/// Bytes of such blocks after which one is watched again.
+/// Bytes of such blocks after which one is watched again: 16 MiB,
 const WATCH_EACH: usize = 16 << 20;
+/// or this part of what is in use. (Each one that is watched leaves pieces of another kind among those that are filled.)
+const WATCH_SHARE: usize = 16;
 
 /// What is known.
 pub struct Written {
@@ -38,9 +41,14 @@ impl Written {
         }
     }
 
-    /// Whether to expect that the next block, of so many bytes, is written to from end to end; if not, it should be [watched](Written::watch).
-    /// `was_written` looks at so many granules from one on.
-    pub fn expects(&self, bytes: usize, was_written: impl FnOnce(usize, usize) -> bool) -> bool {
+    /// Whether to expect that the next block, of so many bytes, is written to from end to end, where so many are in use; if not, it should be
+    /// [watched](Written::watch). `was_written` looks at so many granules from one on.
+    pub fn expects(
+        &self,
+        bytes: usize,
+        in_use: usize,
+        was_written: impl FnOnce(usize, usize) -> bool,
+    ) -> bool {
         // Relaxed, all of them: see above.
         let watched = self.granules.swap(0, Relaxed);
         if watched != 0 {
@@ -48,7 +56,7 @@ impl Written {
             self.seen.store(if written { self.seen.load(Relaxed) + 1 } else { 0 }, Relaxed);
         }
         let trusted = self.trusted.load(Relaxed) + bytes;
-        let expects = self.seen.load(Relaxed) >= ENOUGH && trusted < WATCH_EACH;
+        let expects = self.seen.load(Relaxed) >= ENOUGH && trusted < WATCH_EACH.max(in_use / WATCH_SHARE);
         if expects {
             self.trusted.store(trusted, Relaxed);
         }
@@ -62,6 +70,16 @@ impl Written {
         self.granule.store(granule, Relaxed);
         self.granules.store(granules, Relaxed);
     }
+
+    /// What is watched among so many granules from `first` on is watched no more; false if nothing was.
+    pub fn forget(&self, first: usize, granules: usize) -> bool {
+        let is_there = self.granules.load(Relaxed) != 0
+            && (first..first + granules).contains(&self.granule.load(Relaxed));
+        if is_there {
+            self.granules.store(0, Relaxed);
+        }
+        is_there
+    }
 }
 
 #[cfg(test)]
@@ -72,7 +90,7 @@ mod tests {
 
     /// A block of 1 MiB is asked for; true if it need not be watched.
     fn next(written: &Written, was_written: bool) -> bool {
-        let expects = written.expects(MIB, |granule, granules| {
+        let expects = written.expects(MIB, 0, |granule, granules| {
             assert_eq!((granule, granules), (7, 16));
             was_written
         });
@@ -100,10 +118,31 @@ mod tests {
         assert_eq!(trusted(), WATCH_EACH - MIB);
         // One that can't be watched, because it has pages, leaves that to the next one.
         assert!((0..15).all(|_| next(&written, true)));
-        assert!(!written.expects(MIB, |_, _| unreachable!("nobody is watched")));
+        assert!(!written.expects(MIB, 0, |_, _| unreachable!("nobody is watched")));
         assert!(!next(&written, true));
         // The one that is watched now is not written to, and the next ones only begin to be.
         assert!((0..ENOUGH).all(|n| !next(&written, n != 0)));
+        assert!(next(&written, true));
+    }
+
+    #[test]
+    fn where_much_is_in_use_fewer_are_watched() {
+        let written = Written::new();
+        (0..ENOUGH).for_each(|_| _ = next(&written, true));
+        let nobody = |_: usize, _: usize| unreachable!("nobody is watched");
+        // The last of the first few is looked at.
+        assert!(written.expects(MIB, 1 << 30, |_, _| true));
+        assert_eq!((0..100).take_while(|_| written.expects(MIB, 1 << 30, nobody)).count(), 62);
+    }
+
+    #[test]
+    fn what_is_forgotten_tells_nothing() {
+        let written = Written::new();
+        (0..ENOUGH).for_each(|_| _ = next(&written, true));
+        assert!(!written.forget(0, 7) && !written.forget(8, 100), "another one is watched");
+        assert!(written.forget(7, 1));
+        assert!(!written.forget(7, 1), "nobody is");
+        assert!(!next(&written, false), "one more is to be seen");
         assert!(next(&written, true));
     }
 }

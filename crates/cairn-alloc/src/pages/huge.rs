@@ -10,7 +10,8 @@
 //! Of large blocks (large.rs) some huge pages are timed in the same way: more at first, until there is a streak of quick ones, then one for each
 //! 16 MiB; and of one that grows, half of what was added. After a streak the kernel may give it huge pages for the rest, as it is touched.
 //!
-//! Memory: at most one chunk at a time is filled and not used, 2 MiB, and of large blocks an eighth and 8 MiB. All other faults but
+//! Memory: at most one chunk at a time is filled and not used, 2 MiB; of large blocks an eighth and 8 MiB; and of those that are expected to be written
+//! to (large/written.rs) 16 MiB or a sixteenth of what is in use. All other faults but
 //! those in such large blocks bring small pages, so what is used sparsely, or given back in part, costs no more than without all this.
 
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};

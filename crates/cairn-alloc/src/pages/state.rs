@@ -231,7 +231,7 @@ impl State {
     }
 
     /// Granules of the first region that are not free (nearly: what is free elsewhere is counted with it).
-    fn in_use(&self) -> usize {
+    pub fn in_use(&self) -> usize {
         region::regions().first().map_or(0, |first| first.committed().saturating_sub(self.free_total))
     }
 
