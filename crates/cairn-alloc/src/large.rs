@@ -337,11 +337,9 @@ pub unsafe fn reallocate(address: *mut u8, size: usize, align: usize) -> *mut u8
         return address;
     }
     if bytes <= block.span_bytes() || moves::extend(block, bytes) {
+        let is_filled = is_filled_when_grown(block, bytes, filled::most_filled(old, bytes));
         block.resize(bytes);
-        // Small steps are not looked at, one by one.
-        if bytes / GRANULE > old / GRANULE {
-            grown(block, old, is_filled_when_grown(block, bytes - old));
-        }
+        grown(block, old, is_filled);
         return address;
     }
     moves::relocate(block, size, align)
@@ -355,11 +353,10 @@ fn grown(block: Block, old: usize, is_filled: bool) {
     } else if block.bytes() >= HUGE_MIN && added >= 4 * os::HUGE_PAGE {
         // Half of what was added: a vector that has just grown is that full on average.
         favour_huge(block, old, added / 2);
-    } else if block.huge() {
-        // The kernel gives it huge pages, and looking at what is there would say no more than that.
     } else if is_filled {
         fill_added(block, old);
-    } else {
+    } else if !block.huge() {
+        // (Where one touch brings a huge page, looking at what is there says no more than that.)
         watch_grown(block, old);
     }
 }

@@ -98,7 +98,8 @@ pub fn allocate(granules: usize, align: usize, kind: Kind, prefer: Prefer) -> Op
     if prefer == Prefer::Filled
         && let Some(chunk) = locked(|state| state.take_chunk(granules))
     {
-        let filled = huge::fill(chunk);
+        // SAFETY: the chunk was taken for this, and nobody knows it yet.
+        let filled = unsafe { huge::fill(chunk) };
         locked(|state| state.chunk_filled(chunk, filled));
     }
     locked(|state| {
@@ -230,11 +231,6 @@ pub fn may_reach(place: Place) -> bool {
 /// What is free behind a live span, up to where a huge page ends, may have pages, whatever became of it since it was asked for.
 pub fn mark_reached(place: Place) {
     locked(|state| state.mark_reached(place));
-}
-
-/// Whether fresh memory for what is written from end to end comes out of chunks that are filled before.
-pub fn fills_chunks() -> bool {
-    locked(|state| state.wants_huge())
 }
 
 /// Bytes of the first region that are not free.

@@ -1,4 +1,4 @@
-//! Claim: a vector that grows by itself has no pages behind what was written to it, however often it grew before.
+//! Claim: vectors that are filled one after the other, and not to their ends, have no pages there, however often they grew before.
 //!
 //! A test program of its own: what became of vectors that grew is known for the whole process.
 #![cfg(target_arch = "x86_64")]

@@ -47,9 +47,9 @@ fn is_filled(size: usize) -> bool {
     pages::huge::are_on() && expects(&WRITTEN, size)
 }
 
-/// Whether the next one, of `size` bytes, is expected to be written to.
-fn expects(written: &Written, size: usize) -> bool {
-    written.expects(size, pages::in_use(), |granule, granules| {
+/// Whether the next one, which would have so many bytes in memory, is expected to be written to.
+fn expects(written: &Written, bytes: usize) -> bool {
+    written.expects(bytes, pages::in_use, |granule, granules| {
         // What became of the block meanwhile makes no difference: a place in a region can always be asked about.
         let region = &region::regions()[0];
         granule + granules <= region.granules()
@@ -57,21 +57,35 @@ fn expects(written: &Written, size: usize) -> bool {
     })
 }
 
-/// Whether a block that grows by `added` bytes is expected to be written to its new end, and huge pages come quickly, so that these bytes may have
-/// pages before they are used; if not, it should be [watched](watch_grown) once it has grown.
-pub fn is_filled_when_grown(block: Block, added: usize) -> bool {
+/// Whether a block that grows to `size` bytes, and would have `filled` bytes more in memory if they were filled, is expected to be written to its
+/// new end, where huge pages come quickly; if not, it should be [watched](watch_grown) once it has grown.
+pub fn is_filled_when_grown(block: Block, size: usize, filled: usize) -> bool {
+    if !is_in_first(block) {
+        return false;
+    }
     // That it was written to up to here is plain.
     GROWN.forget(block.0.granule, block.span_bytes() / GRANULE);
-    pages::fills_chunks() && expects(&GROWN, added)
+    // Who asked for zeros may well leave most of them alone; what may have huge pages gets them as it is touched; and of what can't be watched there is
+    // no telling when to stop.
+    let tells_nothing = block.zeroed() || block.huge() || last_added(block.bytes(), size).is_none();
+    if tells_nothing || pages::wants_huge().is_none() {
+        return false;
+    }
+    // Or one touch could bring all that is looked at.
+    pages::huge::forbid_elsewhere(block.0.region);
+    expects(&GROWN, filled)
+}
+
+/// Whether the block lies in the first region: further ones have what the system gives by default.
+fn is_in_first(block: Block) -> bool {
+    core::ptr::eq(block.0.region, &region::regions()[0])
 }
 
 /// A block has grown from `old` bytes, without pages for what was added, and tells about the next ones by what becomes of its end.
 pub fn watch_grown(block: Block, old: usize) {
-    let Place { region, granule } = block.0;
     let Some(last) = last_added(old, block.bytes()) else { return };
-    let is_watchable = core::ptr::eq(region, &region::regions()[0]) && !block.huge();
-    if is_watchable && pages::is_clean(block.0, last, last + 1) {
-        GROWN.watch(granule + last, 1);
+    if is_in_first(block) && pages::is_clean(block.0, last, last + 1) {
+        GROWN.watch(block.0.granule + last, 1);
     }
 }
 
@@ -80,24 +94,29 @@ fn last_added(old: usize, bytes: usize) -> Option<usize> {
     (bytes / GRANULE).checked_sub(1).filter(|last| last * GRANULE >= old)
 }
 
+/// Bytes that [`fill_added`] brings to a block that grows from `old` to `size` bytes, at most.
+pub fn most_filled(old: usize, size: usize) -> usize {
+    size - old + size / BEHIND_SHARE
+}
+
 /// Fills what was added to a block of `old` bytes: by [huge pages](huge_added) where they lie in it, and by small ones before and behind.
 pub fn fill_added(block: Block, old: usize) {
     let at = block.address().addr();
     let (added, end) = (at + old, at + block.bytes());
     let most = (end + block.bytes() / BEHIND_SHARE).min(at + block.span_bytes());
     let huge = huge_added(added, end, most);
-    // Further regions have what the system gives by default.
-    if huge.is_empty() || !core::ptr::eq(block.0.region, &region::regions()[0]) {
-        populate(block, added, end);
-        return;
+    if huge.is_empty() {
+        return populate(block, added, end);
     }
     populate(block, added, huge.start);
     for address in huge.clone().step_by(os::HUGE_PAGE) {
         let first = (address - at) / GRANULE;
         if !pages::is_clean(block.0, first, first + CHUNK) {
+            populate(block, address, end.min(address + os::HUGE_PAGE));
             continue;
         }
-        let filled = pages::huge::fill(Place { granule: block.0.granule + first, ..block.0 });
+        // SAFETY: the huge page lies in the span, behind all bytes that the block had, and nobody else knows those that it has now.
+        let filled = unsafe { pages::huge::fill(Place { granule: block.0.granule + first, ..block.0 }) };
         let used = block.bytes().div_ceil(GRANULE);
         if filled != Filled::Not && first + CHUNK > used {
             pages::mark_dirty(block.0, used, first + CHUNK);
@@ -131,9 +150,8 @@ pub fn watch(block: Block) {
         // Those have a rule of their own, and tell nothing of larger ones.
         return;
     }
-    let Place { region, granule } = block.0;
-    if core::ptr::eq(region, &region::regions()[0]) && !pages::is_dirty(block.0) {
-        WRITTEN.watch(granule, block.bytes().div_ceil(GRANULE));
+    if is_in_first(block) && !pages::is_dirty(block.0) {
+        WRITTEN.watch(block.0.granule, block.bytes().div_ceil(GRANULE));
     }
 }
 

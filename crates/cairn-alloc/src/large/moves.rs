@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use cairn_core::count;
 use cairn_core::os::{self, Move};
 
-use super::filled::is_little_longer;
+use super::filled::{is_little_longer, most_filled};
 use super::{
     Block, align_for, fits_span, forbid_behind, grown, is_filled_when_grown, make, reach, release, uncount,
 };
@@ -24,10 +24,10 @@ use crate::region;
 /// From this many bytes on, moving page-table entries is cheaper than copying into fresh pages: some 2 µs a call against
 /// 0.3 µs and more a page.
 const MOVE_MIN: usize = 128 * 1024;
-/// Up to this many bytes a block is copied all the same if there is room that has pages, or is filled for it: a page costs less to copy than to fault
-/// in, and a move needs new ones for what was added, and for whoever gets the place that it leaves without any.
+/// A block of up to this many bytes is copied all the same if there is room that has pages: a page costs less to copy than to fault in,
+/// and a move needs new ones for what was added, and for whoever gets the place that it leaves without any.
 const COPY_MAX: usize = 1 << 20;
-/// Up to this many bytes it is copied into memory that is filled for it. (Two blocks or more in a huge page: larger ones leave more of it unused.)
+/// One that grows to this many bytes at most may be copied into memory that is filled for it. (Larger ones leave more of a huge page unused.)
 const FILL_MAX: usize = 768 << 10;
 /// Each move leaves a mapping of its own behind, which the kernel often can't join with its neighbours, and a process may
 /// have 65,530. So after this many moves only blocks [`MOVE_STEP`] times larger are moved, after [`MOVE_STEP`] times
@@ -131,24 +131,34 @@ fn longest(at: *mut u8, bytes: usize) -> usize {
 /// that decides on the class of a medium block, by which it is judged when it is freed.)
 pub(super) fn relocate(block: Block, size: usize, align: usize) -> *mut u8 {
     let old = block.bytes();
-    let is_filled = is_filled_when_grown(block, size - old);
-    let will_have_pages = is_filled && size <= FILL_MAX && is_little_longer(size);
-    let has_pages = will_have_pages || (old <= COPY_MAX && pages::has_filled(size.div_ceil(GRANULE)));
+    let fits_filled = size <= FILL_MAX && is_little_longer(size);
+    let filled = if fits_filled { size.next_multiple_of(GRANULE) } else { most_filled(old, size) };
+    let is_filled = is_filled_when_grown(block, size, filled);
+    let has_pages =
+        (is_filled && fits_filled) || (old <= COPY_MAX && pages::has_filled(size.div_ceil(GRANULE)));
     if old >= move_min()
         && !has_pages
         && let Some(new) = move_mapping(block, size, is_filled)
     {
         return new.address();
     }
-    let mut new = medium::allocate_grown(size, align);
-    if new.is_null() {
+    let in_slab = medium::allocate_grown(size, align);
+    let span = if in_slab.is_null() {
         let prefer = if has_pages || fits_span(size) { Prefer::Filled } else { Prefer::Dirty };
-        let Some(span) = make(size, size, 1, prefer) else { return new };
-        new = span.address();
+        make(size, size, 1, prefer)
+    } else {
+        None
+    };
+    let new = span.map_or(in_slab, Block::address);
+    if new.is_null() {
+        return new;
     }
     // SAFETY: both are live, disjoint and ours; `new` is longer.
     unsafe { new.copy_from_nonoverlapping(block.address(), old) };
     release(block, old.div_ceil(GRANULE));
+    if let Some(span) = span.filter(|_| !has_pages) {
+        grown(span, old, is_filled);
+    }
     new
 }
 

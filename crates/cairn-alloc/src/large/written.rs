@@ -1,9 +1,9 @@
-//! Whether blocks of some 256 KiB to 2 MiB, or what is added to larger ones, are written to from end to end, as far as the last ones tell.
+//! Whether blocks of some 256 KiB to 2 MiB are written to from end to end, or what is added to those that grow, as far as the last ones tell.
 //!
 //! Such a block in huge pages is there at once, and with all of its bytes: half of the time if the program writes to it, and up to 2 MiB
 //! for nothing if it is a buffer of which little is ever used. Nobody says which, so one block is *watched*: it gets small pages, and when the
 //! next one is asked for the kernel is asked whether a few pages of it are in memory, in its middle, or at its end if it has grown. After a few blocks of
-//! which they were huge pages are used, and from then on one is watched in each 16 MiB or so, or in each 16th of the memory in use if that is more, so
+//! which they were huge pages are used, and from then on one is watched in each 16 MiB or so, or in each 16th of the memory in use up to 64 MiB, so
 //! that a program which changes its ways pays for that much.
 //!
 //! All of this is a guess about time and pages, never about bytes: threads that race here, or a watched block that is another one by now,
@@ -15,8 +15,10 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 const ENOUGH: usize = 4;
 /// Bytes of such blocks after which one is watched again: 16 MiB,
 const WATCH_EACH: usize = 16 << 20;
-/// or this part of what is in use. (Each one that is watched leaves pieces of another kind among those that are filled.)
+/// or this part of what is in use (each one that is watched leaves pieces of another kind among those that are filled),
 const WATCH_SHARE: usize = 16;
+/// but 64 MiB at most: what is in use need not have been touched.
+const WATCH_EACH_MAX: usize = 64 << 20;
 
 /// What is known.
 pub struct Written {
@@ -41,12 +43,12 @@ impl Written {
         }
     }
 
-    /// Whether to expect that the next block, of so many bytes, is written to from end to end, where so many are in use; if not, it should be
-    /// [watched](Written::watch). `was_written` looks at so many granules from one on.
+    /// Whether to expect that the next block, which would have so many bytes in memory, is written to from end to end; if not, it should be
+    /// [watched](Written::watch). `in_use` tells how many bytes the heap has in use, and `was_written` looks at so many granules from one on.
     pub fn expects(
         &self,
         bytes: usize,
-        in_use: usize,
+        in_use: impl FnOnce() -> usize,
         was_written: impl FnOnce(usize, usize) -> bool,
     ) -> bool {
         // Relaxed, all of them: see above.
@@ -56,7 +58,7 @@ impl Written {
             self.seen.store(if written { self.seen.load(Relaxed) + 1 } else { 0 }, Relaxed);
         }
         let trusted = self.trusted.load(Relaxed) + bytes;
-        let expects = self.seen.load(Relaxed) >= ENOUGH && trusted < WATCH_EACH.max(in_use / WATCH_SHARE);
+        let expects = self.seen.load(Relaxed) >= ENOUGH && trusted < watch_each(in_use);
         if expects {
             self.trusted.store(trusted, Relaxed);
         }
@@ -71,15 +73,17 @@ impl Written {
         self.granules.store(granules, Relaxed);
     }
 
-    /// What is watched among so many granules from `first` on is watched no more; false if nothing was.
-    pub fn forget(&self, first: usize, granules: usize) -> bool {
-        let is_there = self.granules.load(Relaxed) != 0
-            && (first..first + granules).contains(&self.granule.load(Relaxed));
-        if is_there {
+    /// What is watched among so many granules from `first` on is watched no more.
+    pub fn forget(&self, first: usize, granules: usize) {
+        if (first..first + granules).contains(&self.granule.load(Relaxed)) {
             self.granules.store(0, Relaxed);
         }
-        is_there
     }
+}
+
+/// Bytes after which one is watched again, if `in_use` are.
+fn watch_each(in_use: impl FnOnce() -> usize) -> usize {
+    (in_use() / WATCH_SHARE).clamp(WATCH_EACH, WATCH_EACH_MAX)
 }
 
 #[cfg(test)]
@@ -90,10 +94,14 @@ mod tests {
 
     /// A block of 1 MiB is asked for; true if it need not be watched.
     fn next(written: &Written, was_written: bool) -> bool {
-        let expects = written.expects(MIB, 0, |granule, granules| {
-            assert_eq!((granule, granules), (7, 16));
-            was_written
-        });
+        let expects = written.expects(
+            MIB,
+            || 0,
+            |granule, granules| {
+                assert_eq!((granule, granules), (7, 16));
+                was_written
+            },
+        );
         if !expects {
             written.watch(7, 16);
         }
@@ -118,7 +126,7 @@ mod tests {
         assert_eq!(trusted(), WATCH_EACH - MIB);
         // One that can't be watched, because it has pages, leaves that to the next one.
         assert!((0..15).all(|_| next(&written, true)));
-        assert!(!written.expects(MIB, 0, |_, _| unreachable!("nobody is watched")));
+        assert!(!written.expects(MIB, || 0, |_, _| unreachable!("nobody is watched")));
         assert!(!next(&written, true));
         // The one that is watched now is not written to, and the next ones only begin to be.
         assert!((0..ENOUGH).all(|n| !next(&written, n != 0)));
@@ -129,20 +137,25 @@ mod tests {
     fn where_much_is_in_use_fewer_are_watched() {
         let written = Written::new();
         (0..ENOUGH).for_each(|_| _ = next(&written, true));
-        let nobody = |_: usize, _: usize| unreachable!("nobody is watched");
+        let trusted = |in_use: usize| {
+            let nobody = |_: usize, _: usize| unreachable!("nobody is watched");
+            (0..100).take_while(|_| written.expects(MIB, || in_use, nobody)).count()
+        };
         // The last of the first few is looked at.
-        assert!(written.expects(MIB, 1 << 30, |_, _| true));
-        assert_eq!((0..100).take_while(|_| written.expects(MIB, 1 << 30, nobody)).count(), 62);
+        assert!(written.expects(MIB, || 512 * MIB, |_, _| true));
+        assert_eq!(trusted(512 * MIB), 30);
+        assert_eq!(trusted(usize::MAX), 32);
     }
 
     #[test]
     fn what_is_forgotten_tells_nothing() {
         let written = Written::new();
-        (0..ENOUGH).for_each(|_| _ = next(&written, true));
-        assert!(!written.forget(0, 7) && !written.forget(8, 100), "another one is watched");
-        assert!(written.forget(7, 1));
-        assert!(!written.forget(7, 1), "nobody is");
-        assert!(!next(&written, false), "one more is to be seen");
+        (1..ENOUGH).for_each(|_| _ = next(&written, true));
+        written.forget(0, 7);
+        written.forget(8, 100);
+        assert!(!next(&written, true), "another one was watched, and three are not enough");
+        written.forget(7, 1);
+        assert!(!next(&written, false), "nobody was watched, and one more is to be seen");
         assert!(next(&written, true));
     }
 }

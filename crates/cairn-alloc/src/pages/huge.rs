@@ -11,8 +11,8 @@
 //! 16 MiB; and of one that grows, half of what was added. After a streak the kernel may give it huge pages for the rest, as it is touched.
 //!
 //! Memory: at most one chunk at a time is filled and not used, 2 MiB; of large blocks an eighth and 8 MiB; and of those that are expected to be written
-//! to (large/written.rs) 16 MiB or a sixteenth of what is in use. All other faults but
-//! those in such large blocks bring small pages, so what is used sparsely, or given back in part, costs no more than without all this.
+//! to (large/written.rs) 16 MiB, or a sixteenth of what is in use up to 64. All other faults but those in such large blocks bring small pages, so what is used
+//! sparsely, or given back in part, costs no more than without all this.
 
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -123,11 +123,14 @@ pub fn are_on() -> bool {
     settings::HUGE_PAGES.get() == 1 && mode::current() != Mode::Hardened && os::huge_pages_allowed()
 }
 
-/// Fills a chunk that the caller owns. Without the page lock: it may take milliseconds.
-pub fn fill(chunk: Place) -> Filled {
+/// Fills a chunk. Without the page lock: it may take milliseconds.
+///
+/// # Safety
+/// The [`CHUNK`] granules are the caller's and committed, begin at a multiple of a huge page, and have no contents: their pages may be given back.
+pub unsafe fn fill(chunk: Place) -> Filled {
     let at = chunk.region.address_of(chunk.granule);
     forbid_elsewhere(chunk.region);
-    // SAFETY: the chunk is the caller's, committed, and aligned, see `State::take_chunk`.
+    // SAFETY: the caller's contract.
     unsafe {
         os::allow_huge(at, CHUNK * GRANULE);
         let filled = timed(at);
