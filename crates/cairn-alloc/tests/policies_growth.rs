@@ -148,16 +148,20 @@ fn vectors_that_grow_by_little_have_no_more_pages() {
 #[test]
 fn zeroed_blocks_that_grow_have_few_pages() {
     let _alone = alone();
+    const COUNT: usize = 300;
     engine::trim(0);
-    let mut all: Vec<_> = (0..40).map(|_| Vector::new(300_000)).collect();
+    let mut all: Vec<_> = (0..COUNT).map(|_| Vector::new(300_000)).collect();
     for vector in &mut all {
         vector.grow(450_000);
         vector.write_to(450_000);
     }
     let before = in_memory();
-    let tables: Vec<_> = (0..40).map(|_| engine::allocate_zeroed(500_000)).collect();
+    let tables: Vec<_> = (0..COUNT).map(|_| engine::allocate_zeroed(500_000)).collect();
     let tables: Vec<_> = tables.iter().map(|table| unsafe { engine::reallocate(*table, 750_000) }).collect();
     let more = in_memory().saturating_sub(before);
-    assert!(more < 4 * MIB, "{more} bytes more in memory, for 40 tables of 750,000 that nobody wrote to");
+    assert!(
+        more < 4 * MIB,
+        "{more} bytes more in memory, for {COUNT} tables of 750,000 that nobody wrote to"
+    );
     free_all(all.into_iter().map(|vector| vector.block).chain(tables));
 }
