@@ -25,7 +25,7 @@ use crate::fault::{self, Call};
 use crate::pages::huge::Filled;
 use crate::pages::{self, Prefer};
 use crate::region::{self, Place};
-use filled::{fill_added, fills_span, is_filled_when_grown, watch, watch_grown};
+use filled::{fill_added, fills_span, freed, is_filled_when_grown, watch, watch_grown};
 
 pub use filled::fits_span;
 
@@ -238,6 +238,7 @@ fn make(size: usize, room: usize, align: usize, prefer: Prefer) -> Option<Block>
 /// Frees a large block; any other address ends the process with a message.
 pub fn free(address: *mut u8) {
     let block = Block::from_program(address, Call::Free);
+    freed(block);
     let granules = block.bytes().div_ceil(GRANULE);
     if block.zeroed() && block.bytes() >= SPARSE_MIN {
         mark_touched(block, granules);

@@ -49,12 +49,23 @@ fn is_filled(size: usize) -> bool {
 
 /// Whether the next one, which would have so many bytes in memory, is expected to be written to.
 fn expects(written: &Written, bytes: usize) -> bool {
-    written.expects(bytes, pages::in_use, |granule, granules| {
-        // What became of the block meanwhile makes no difference: a place in a region can always be asked about.
-        let region = &region::regions()[0];
-        granule + granules <= region.granules()
-            && is_resident(Place { region, granule }, granules) == Some(true)
-    })
+    written.expects(bytes, pages::in_use, was_written)
+}
+
+/// Whether so many granules of the first region from one on are in memory. What became of the block meanwhile makes no difference: a place in a region
+/// can always be asked about.
+fn was_written(granule: usize, granules: usize) -> bool {
+    let region = &region::regions()[0];
+    granule + granules <= region.granules() && is_resident(Place { region, granule }, granules) == Some(true)
+}
+
+/// The program frees a block, which may be one that is watched.
+pub fn freed(block: Block) {
+    if is_in_first(block) {
+        for written in [&WRITTEN, &GROWN] {
+            written.freed(block.0.granule, block.span_bytes() / GRANULE, was_written);
+        }
+    }
 }
 
 /// Whether a block that grows to `size` bytes, and would have `filled` bytes more in memory if they were filled, is expected to be written to its
@@ -63,8 +74,10 @@ pub fn is_filled_when_grown(block: Block, size: usize, filled: usize) -> bool {
     if !is_in_first(block) {
         return false;
     }
-    // That it was written to up to here is plain.
-    GROWN.forget(block.0.granule, block.span_bytes() / GRANULE);
+    // It may move, so this is the last look; and that what was added was written to up to here is plain.
+    let (first, granules) = (block.0.granule, block.span_bytes() / GRANULE);
+    WRITTEN.freed(first, granules, was_written);
+    GROWN.forget(first, granules);
     // Who asked for zeros may well leave most of them alone; what may have huge pages gets them as it is touched; and of what can't be watched there is
     // no telling when to stop.
     let tells_nothing = block.zeroed() || block.huge() || last_added(block.bytes(), size).is_none();

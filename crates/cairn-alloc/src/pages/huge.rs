@@ -10,7 +10,7 @@
 //! Of large blocks (large.rs) some huge pages are timed in the same way: more at first, until there is a streak of quick ones, then one for each
 //! 16 MiB; and of one that grows, half of what was added. After a streak the kernel may give it huge pages for the rest, as it is touched.
 //!
-//! Memory: at most one chunk at a time is filled and not used, 2 MiB; of large blocks an eighth and 8 MiB; and of those that are expected to be written
+//! Memory: one chunk at a time is filled and not used, 2 MiB, and in larger heaps up to four, if as many threads ask; of large blocks an eighth and 8 MiB; and of those that are expected to be written
 //! to (large/written.rs) 16 MiB, or a sixteenth of what is in use up to 64. All other faults but those in such large blocks bring small pages, so what is used
 //! sparsely, or given back in part, costs no more than without all this.
 
@@ -39,6 +39,16 @@ const STREAK: u32 = 4;
 /// What so many quick ones have saved pays for a slow one: 8 times some 0.4 ms, and the TLB's entries.
 const PAID_BY: u32 = 8;
 
+/// At most so many chunks are filled at a time, by as many threads,
+const FILLING_MAX: usize = 4;
+/// and one for each so many granules in use, 16 MiB: beyond that, what is filled and not used is an eighth at most.
+const FILLING_EACH: usize = 256;
+
+/// How many chunks may be filled at a time, with so many granules in use.
+fn filling_most(in_use: usize) -> usize {
+    (in_use / FILLING_EACH).clamp(1, FILLING_MAX)
+}
+
 /// The state of the policy.
 pub struct Huge {
     /// Granules in use from which on a chunk is filled.
@@ -49,30 +59,45 @@ pub struct Huge {
     streak: u32,
     /// Quick fillings that have not paid for a slow one yet, [`PAID_BY`] at most.
     saved: u32,
-    /// The first granule of the chunk that is being filled.
-    filling: Option<usize>,
+    /// The first granules of the chunks that are being filled.
+    filling: [Option<usize>; FILLING_MAX],
 }
 
 impl Huge {
     /// Before the first chunk.
     pub const fn new() -> Self {
-        Huge { from: FROM, pause: PAUSE_MIN, streak: 0, saved: 0, filling: None }
+        Huge { from: FROM, pause: PAUSE_MIN, streak: 0, saved: 0, filling: [None; FILLING_MAX] }
     }
 
     /// Whether to fill a chunk now, with so many granules in use.
     #[inline]
     pub fn wants(&self, in_use: usize) -> bool {
-        in_use >= self.from && self.filling.is_none() && are_on()
+        in_use >= self.from && self.filling_now() < filling_most(in_use) && are_on()
     }
 
     /// A chunk of the first region goes out to be filled.
     pub fn begin(&mut self, granule: usize) {
-        self.filling = Some(granule);
+        let free = self.filling.iter_mut().find(|chunk| chunk.is_none());
+        debug_assert!(free.is_some(), "as many as are wanted");
+        if let Some(free) = free {
+            *free = Some(granule);
+        }
     }
 
-    /// The chunk is back; where it is, if there was one.
-    pub fn end(&mut self) -> Option<usize> {
-        self.filling.take()
+    /// The chunk is back.
+    pub fn end(&mut self, granule: usize) {
+        if let Some(chunk) = self.filling.iter_mut().find(|chunk| **chunk == Some(granule)) {
+            *chunk = None;
+        }
+    }
+
+    /// A chunk that is being filled, if there is one.
+    pub fn any_filling(&self) -> Option<usize> {
+        self.filling.iter().copied().flatten().next()
+    }
+
+    fn filling_now(&self) -> usize {
+        self.filling.iter().flatten().count()
     }
 
     /// How the filling went; true if the last ones all were quick, but for one that was paid for.
@@ -86,6 +111,8 @@ impl Huge {
                 }
             }
             Filled::Slowly if self.saved == PAID_BY => self.saved = 0,
+            // Others that were on their way when one was slow tell nothing new.
+            Filled::Slowly if in_use < self.from => self.streak = 0,
             Filled::Slowly => {
                 self.streak = 0;
                 self.saved = 0;
@@ -192,6 +219,7 @@ pub unsafe fn timed(at: *mut u8) -> Filled {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::vec::Vec;
 
     #[test]
     fn a_slow_filling_is_not_repeated_soon() {
@@ -203,11 +231,36 @@ mod tests {
         assert_eq!(huge.from, 2 * FROM + PAUSE_MIN);
         huge.filled(Filled::Slowly, 8 * FROM);
         assert_eq!(huge.from, 8 * FROM + 2 * PAUSE_MIN);
-        (0..STREAK).for_each(|n| assert_eq!(huge.filled(Filled::Quickly, 8 * FROM), n + 1 == STREAK));
-        huge.filled(Filled::Slowly, 8 * FROM);
-        assert_eq!(huge.from, 8 * FROM + PAUSE_MIN);
+        (0..STREAK).for_each(|n| assert_eq!(huge.filled(Filled::Quickly, 16 * FROM), n + 1 == STREAK));
+        huge.filled(Filled::Slowly, 16 * FROM);
+        assert_eq!(huge.from, 16 * FROM + PAUSE_MIN);
+        // Those that were under way at the same time count once.
+        huge.filled(Filled::Slowly, 16 * FROM);
+        huge.filled(Filled::Slowly, 16 * FROM + 4 * CHUNK);
+        assert_eq!(huge.from, 16 * FROM + PAUSE_MIN);
         huge.filled(Filled::Not, 8 * FROM);
         assert!(!huge.wants(usize::MAX - 1));
+    }
+
+    #[test]
+    fn a_larger_heap_fills_more_chunks_at_a_time() {
+        let mut huge = Huge::new();
+        huge.begin(32);
+        assert!(!huge.wants(FROM) && !huge.wants(2 * FILLING_EACH - 1));
+        assert!(huge.wants(2 * FILLING_EACH));
+        (2..=FILLING_MAX).for_each(|n| huge.begin(32 * n));
+        assert!(!huge.wants(1 << 20));
+        huge.end(64);
+        assert!(huge.wants(1 << 20), "one is back");
+        huge.end(64);
+        let mut left: Vec<usize> = core::iter::from_fn(|| {
+            let granule = huge.any_filling()?;
+            huge.end(granule);
+            Some(granule)
+        })
+        .collect();
+        left.sort_unstable();
+        assert_eq!(left, [32, 96, 128], "a fork's child finds all that were not back");
     }
 
     #[test]

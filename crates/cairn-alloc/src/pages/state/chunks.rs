@@ -91,14 +91,16 @@ impl State {
 
     /// A chunk comes back: free, and with pages.
     pub fn chunk_filled(&mut self, chunk: Place, filled: Filled) {
-        self.huge.end();
+        self.huge.end(chunk.granule);
         self.tried_huge(filled);
         self.release(chunk, CHUNK, if filled == Filled::Not { 0 } else { CHUNK });
     }
 
-    /// In the child of a fork: the chunk that another thread was just filling comes back, with pages or without.
+    /// In the child of a fork: the chunks that other threads were just filling come back, with pages or without.
     pub fn recover_chunk(&mut self) {
-        if let (Some(granule), Some(region)) = (self.huge.end(), region::regions().first()) {
+        let Some(region) = region::regions().first() else { return };
+        while let Some(granule) = self.huge.any_filling() {
+            self.huge.end(granule);
             self.release(Place { region, granule }, CHUNK, CHUNK);
         }
     }
