@@ -288,22 +288,26 @@ pub unsafe fn reallocate(block: *mut u8, size: usize) -> *mut u8 {
         return moved;
     }
     let class = judge::class_of_live(block, Call::Reallocate);
+    let old = match class {
+        0 => large::usable_size(block, Call::Reallocate),
+        class => block_size(class),
+    };
+    // In place, unless half of the block would be wasted; a large block has just the pages that it needs.
+    let stays = match class {
+        0 => size > SMALL_MAX && large::whole_pages(size) == Some(old),
+        _ => size <= old && size >= old / 2,
+    };
+    if stays {
+        if class != 0 {
+            judge::keeps_its_block(class, size);
+        }
+        return block;
+    }
     thread::rest::look_at_clock(false);
     if size > SMALL_MAX && (class == 0 || class::is_medium(class)) {
         // SAFETY: the caller's contract.
         return unsafe { reallocate_judged(class, block, size, 1) };
     }
-    let old = if class == 0 {
-        large::usable_size(block, Call::Reallocate)
-    } else {
-        let old = block_size(class);
-        // In place, unless half of the block would be wasted.
-        if size <= old && size >= old / 2 {
-            judge::keeps_its_block(class, size);
-            return block;
-        }
-        old
-    };
     let mut new = allocate_fast(size);
     if new.is_null() {
         new = allocate_slow(size);

@@ -27,14 +27,17 @@ use crate::{audit, center, large, mark, thread};
 #[inline]
 pub fn class_of_live(block: *mut u8, call: Call) -> usize {
     // Nearly all blocks that come to a slow path are in order, and a few instructions more than the fast path's say so.
-    if let Some((code, offset)) = region::code_in_first(block.addr())
-        && class::is_block(thread::fixed().entry(code), code, offset)
-    {
-        let class = class::of_code(code);
-        // SAFETY: a block of a slab begins here.
-        let free = unsafe { mark::is_set(block, class) };
-        if !free && is_still(block, code) {
-            return class;
+    if let Some((code, offset)) = region::code_in_first(block.addr()) {
+        if code == 0 {
+            return 0;
+        }
+        if class::is_block(thread::fixed().entry(code), code, offset) {
+            let class = class::of_code(code);
+            // SAFETY: a block of a slab begins here.
+            let free = unsafe { mark::is_set(block, class) };
+            if !free && is_still(block, code) {
+                return class;
+            }
         }
     }
     judge(block, call)
