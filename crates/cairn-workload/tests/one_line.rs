@@ -16,6 +16,7 @@ const LINES: &[&str] = &[
     "cache-scratch --ops 2 --writes 10",
     "chains --chains 2 --threads 2 --live 10",
     "threads-hot --ops 100",
+    "requests --requests 20",
     "startup --ops 1 --program /bin/echo",
 ];
 

@@ -14,6 +14,7 @@ mod chains;
 mod larson;
 mod mstress;
 mod producer_consumer;
+mod requests;
 mod rptest;
 mod sh6bench;
 mod sh8bench;
@@ -52,6 +53,8 @@ pub(crate) enum Which {
     Chains(chains::Chains),
     /// Threads that each keep a hundred small blocks and replace them as fast as they can
     ThreadsHot(threads_hot::ThreadsHot),
+    /// Threads that build and drop documents of their own
+    Requests(requests::Requests),
     /// Start many short processes
     Startup(startup::Startup),
 }
@@ -71,6 +74,7 @@ impl Which {
             Which::CacheScratch(it) => it,
             Which::Chains(it) => it,
             Which::ThreadsHot(it) => it,
+            Which::Requests(it) => it,
             Which::Startup(it) => it,
         }
     }

@@ -8,6 +8,8 @@ use super::Row;
 pub const LOADS: &[Row] = &[
     ("threads-hot-2", "two threads, each with 100 small blocks", "threads-hot --threads 2"),
     ("threads-hot-16", "16 threads, each with 100 small blocks", "threads-hot --threads 16 --ops 5000000"),
+    ("requests-2", "two threads, each builds and drops documents of its own", "requests --threads 2"),
+    ("requests-16", "the same with 16 threads", "requests --threads 16 --requests 500"),
     ("producer-consumer-2", "one thread allocates, one frees", "producer-consumer"),
     ("producer-consumer-16", "eight pairs: one allocates, one frees", "producer-consumer --pairs 8"),
     ("xmalloc-2", "one thread allocates, one frees, asleep while they wait", "xmalloc --threads 2"),
