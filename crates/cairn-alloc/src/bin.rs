@@ -44,6 +44,12 @@ pub struct Cold {
     slots: Cell<u16>,
     /// How often the bin was full since it was empty; 255 for more.
     pub fulls: Cell<u8>,
+    /// Whether the bin was ever empty after it had been full, since the thread began: it takes what it frees.
+    pub swings: Cell<bool>,
+    /// How many batches it got that perhaps another thread had freed; 255 for more.
+    pub fed: Cell<u8>,
+    /// The granule of a slab of the thread's own, perhaps.
+    pub slab: Cell<u32>,
     /// The length when the bin was last looked at, to see whether it is in use,
     seen: Cell<u16>,
     /// and for how many looks it has not changed.
@@ -283,6 +289,8 @@ impl Cold {
     /// The thread ends; the next one that gets these bins begins with few blocks.
     pub fn begin_anew(&self) {
         self.batches_apart.set(0);
+        self.swings.set(false);
+        self.fed.set(0);
     }
 
     /// A bin that is opened again was not idle.
@@ -296,6 +304,9 @@ impl Cold {
             base,
             slots: Cell::new(0),
             fulls: Cell::new(0),
+            swings: Cell::new(false),
+            fed: Cell::new(0),
+            slab: Cell::new(0),
             seen: Cell::new(0),
             idle: Cell::new(0),
             batches_apart: Cell::new(0),

@@ -8,12 +8,15 @@
 //! Slabs with room are kept in [`LISTS`] lists by fullness. Refill takes from the fullest, so that the emptiest drain
 //! and go back to the page heap whole; flush checks each block before the slab is touched.
 //!
+//! A thread that takes what it frees has slabs of its own, see [`home`].
+//!
 //! Invariants, under the class's lock: a slab is in list `i` iff it has room and `i` is what [`list_for`] says; a full one is
 //! in none; `leave_at` is what [`leave_at`] says; `carved` and `free` are the sums over the class's slabs; without `holes` no slab
 //! in a list has any that were not looked at.
 //! Lock order: class, then records, then pages.
 
 mod audit;
+mod home;
 pub mod rounds;
 
 use core::cell::UnsafeCell;
@@ -39,6 +42,8 @@ use rounds::Rounds;
 #[cfg(test)]
 pub use audit::damage;
 pub use audit::{check_slabs, check_stacks, is_stacked_while};
+use home::are_at_home;
+pub use home::{ANYBODY, Home, Own};
 
 /// Lists of slabs by fullness; the last is the fullest.
 const LISTS: usize = 4;
@@ -140,13 +145,19 @@ impl Center {
         run(unsafe { &mut *self.state.get() })
     }
 
-    /// Puts free blocks of `class` into `out`, lowest address first; returns how many, 0 if memory is short. `taken` is told so
+    /// Puts free blocks of `class` into `out`, lowest address first, from a slab of its own if the caller is to have one; returns how many, 0 if memory is short. `taken` is told so
     /// under the lock.
-    pub fn refill(&self, class: usize, out: &mut [*mut u8], taken: impl FnOnce(usize)) -> usize {
+    pub fn refill(
+        &self,
+        class: usize,
+        own: Option<Own>,
+        out: &mut [*mut u8],
+        taken: impl FnOnce(usize),
+    ) -> usize {
         self.locked(|state| {
             let mut count = 0;
             while count < out.len() {
-                match state.take(class, |slab| slab.take(&mut out[count..])) {
+                match state.take(class, own, |slab| slab.take(&mut out[count..])) {
                     0 => break,
                     more => count += more,
                 }
@@ -159,7 +170,7 @@ impl Center {
     /// The same for a single block; null if memory is short.
     pub fn take_one(&self, class: usize) -> *mut u8 {
         let mut block = [ptr::null_mut()];
-        self.refill(class, &mut block, |_| ());
+        self.refill(class, None, &mut block, |_| ());
         block[0]
     }
 
@@ -167,10 +178,10 @@ impl Center {
     /// with nobody come first, or two CPUs would write to one line for as long as they use them again and again.
     pub fn refill_apart(&self, class: usize, out: &mut [*mut u8], taken: impl FnOnce(usize)) -> usize {
         if SHAPES[class].lines_filled_by == 1 {
-            return self.refill(class, out, taken);
+            return self.refill(class, None, out, taken);
         }
         self.locked(|state| {
-            let count = state.take(class, |slab| match slab.take_apart(out) {
+            let count = state.take(class, None, |slab| match slab.take_apart(out) {
                 0 => slab.take(out),
                 count => count,
             });
@@ -201,14 +212,15 @@ impl Center {
         })
     }
 
-    /// Brings blocks back: as a batch to whoever needs it next, if it is one and there is room, else to their slabs.
+    /// Brings blocks back: as a batch to whoever needs it next, if it is one and there is room, else to their slabs; and there too if they
+    /// are in slabs of `home`, the caller's.
     /// `gone` is called once, when they are no longer the caller's.
-    pub fn bring(&self, class: usize, blocks: &[*mut u8], gone: impl Fn()) {
+    pub fn bring(&self, class: usize, home: Home, blocks: &[*mut u8], gone: impl Fn()) {
         /// Blocks that make a batch worth handing over.
         const BATCH_MIN: usize = 4;
         // With nobody to take a batch the slabs are the better place: whole ones become free, and what comes back
         // comes in address order.
-        let is_batch = blocks.len() >= BATCH_MIN && thread::count() > 1;
+        let is_batch = blocks.len() >= BATCH_MIN && thread::count() > 1 && !are_at_home(class, home, blocks);
         let Some(batch) = is_batch.then(|| self.fill(class, blocks)).flatten() else {
             return self.flush(class, blocks, gone);
         };
@@ -346,9 +358,10 @@ impl State {
         Ok(())
     }
 
-    /// Has `take` take blocks from the fullest slab, or from a new one; returns how many, 0 if memory is short.
-    fn take(&mut self, class: usize, take: impl FnOnce(Slab) -> usize) -> usize {
-        let Some(slab) = self.fullest().or_else(|| self.add(class)) else { return 0 };
+    /// Has `take` take blocks from a slab of the caller's own or from the fullest, or from a new one; returns how many, 0 if memory is short.
+    fn take(&mut self, class: usize, own: Option<Own>, take: impl FnOnce(Slab) -> usize) -> usize {
+        let best = own.and_then(|own| self.best(class, own));
+        let Some(slab) = best.or_else(|| self.fullest()).or_else(|| self.add(class)) else { return 0 };
         let carved = slab.body().carved;
         let taken = take(slab);
         self.holes = true;

@@ -7,6 +7,7 @@
 //! - The class map holds 0 for every granule that is not part of a slab.
 
 use core::ptr::NonNull;
+use core::sync::atomic::AtomicU32;
 
 use cairn_core::os::Guard;
 
@@ -43,6 +44,8 @@ pub struct Descriptor {
     pub len: u32,
     /// See the module's invariants.
     pub head: u32,
+    /// Of a slab of small blocks: the thread that takes from it before others do, see [`Home`](crate::center::Home). Changes under the class lock.
+    pub home: AtomicU32,
     /// Depends on `kind`.
     pub body: Body,
 }

@@ -155,7 +155,7 @@ pub fn put(class: usize, hands: &Hands) {
         }
     });
     if !hands.blocks().is_empty() {
-        center::of(class).bring(class, hands.blocks(), || hands.keep(0));
+        center::of(class).bring(class, center::ANYBODY, hands.blocks(), || hands.keep(0));
     }
 }
 

@@ -8,7 +8,7 @@
 //!   bitmap:  0 1 0 1 ..                  one bit a block, 1 = free here
 //! ```
 //! "Live" means: not here; the program has it, or a bin, or a transfer stack. Carving is lazy, so a page is touched when
-//! the program touches it. All functions run under the lock of the slab's class.
+//! the program touches it. All functions run under the lock of the slab's class, but for those that find a slab by one of its blocks, and whose it is.
 
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::Relaxed;
@@ -16,6 +16,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use cairn_core::fault::Line;
 use cairn_core::os;
 
+use crate::center::{ANYBODY, Home};
 use crate::class::{self, GRANULE, SHAPES, Shape, UNMARKED};
 use crate::descriptor::{Body, Descriptor, Holes, Kind, NO_LIST, SlabBody};
 use crate::mark;
@@ -63,6 +64,7 @@ impl Slab {
         // SAFETY: the span is ours, so its descriptors are.
         unsafe {
             (*descriptor).class = class as u8;
+            (*descriptor).home.store(ANYBODY, Relaxed);
             (*descriptor).body = Body {
                 slab: SlabBody {
                     bitmap: bitmap.cast(),
@@ -96,6 +98,19 @@ impl Slab {
         Slab { region: place.region, descriptor: place.region.descriptor(head as usize) }
     }
 
+    /// The slab of `class` that has a granule of the first region; None if there is none.
+    pub fn of_granule_in_first(granule: u32, class: usize) -> Option<Slab> {
+        let region = region::regions().first()?;
+        let place = Place { region, granule: granule as usize };
+        (place.granule < region.committed() && place.class() == class).then(|| Slab::at(place))
+    }
+
+    /// Its first granule, if it lies in the first region.
+    pub fn granule_in_first(self) -> Option<u32> {
+        let Place { region, granule } = self.place();
+        core::ptr::eq(region, region::regions().first()?).then_some(granule as u32)
+    }
+
     /// The slab of a descriptor that [`Slab::descriptor`] gave.
     #[inline]
     pub fn from_list(descriptor: NonNull<Descriptor>) -> Slab {
@@ -114,6 +129,20 @@ impl Slab {
     pub fn descriptor(self) -> NonNull<Descriptor> {
         // SAFETY: a slab's descriptor lies in its region's reservation.
         unsafe { NonNull::new_unchecked(self.descriptor) }
+    }
+
+    /// The thread that takes from it before others do.
+    #[inline]
+    pub fn home(self) -> Home {
+        // SAFETY: a slab's descriptor lies in its region's reservation.
+        // Relaxed: it is a wish.
+        unsafe { (*self.descriptor).home.load(Relaxed) }
+    }
+
+    /// From now on it is this thread's.
+    pub fn set_home(self, home: Home) {
+        // SAFETY: as in `home`.
+        unsafe { (*self.descriptor).home.store(home, Relaxed) }
     }
 
     /// Its state.

@@ -21,6 +21,7 @@
 mod audit;
 mod birth;
 mod hands;
+mod home;
 mod living;
 pub mod rest;
 #[cfg(test)]
@@ -271,11 +272,15 @@ pub fn allocate(class: usize) -> *mut u8 {
         }
         match center.pop(out) {
             0 => {
-                let count = center.refill(class, out, |_| ());
+                let count = center.refill(class, heap.own(class), out, |_| ());
                 heap.cold[class].arrange(&mut out[..count], SHAPES[class].apart.into());
                 count
             }
-            count => count,
+            count => {
+                let fed = &heap.cold[class].fed;
+                fed.set(fed.get().saturating_add(1));
+                count
+            }
         }
     });
     // Before the housekeeping, which may close this very bin.
@@ -336,6 +341,9 @@ impl Heap {
         let swings = miss == Miss::Empty
             && fulls > 0
             && 2 * given_away <= SWING_HALVES_MAX * usize::from(shape.bin_max);
+        if miss == Miss::Empty && fulls > 0 && capacity > 0 {
+            cold.swings.set(true);
+        }
         cold.fulls.set(if miss == Miss::Full { fulls.saturating_add(1) } else { 0 });
         if (capacity >= BATCH_MAX && !swings) || capacity >= usize::from(shape.bin_max) {
             return capacity;
@@ -411,7 +419,7 @@ impl Heap {
         if to_shelf {
             shelf::put(class, &self.hands);
         } else {
-            center::of(class).bring(class, self.hands.blocks(), || self.hands.keep(0));
+            center::of(class).bring(class, self.home(class), self.hands.blocks(), || self.hands.keep(0));
         }
     }
 

@@ -136,6 +136,11 @@ pub mod center {
         POOL.change(|| records::take_forever(32));
     }
 
+    /// As in the engine.
+    pub type Home = u32;
+    /// As in the engine.
+    pub const ANYBODY: Home = 0;
+
     impl Center {
         fn locked<T>(&self, run: impl FnOnce(&mut Vec<*mut u8>) -> T) -> T {
             // SAFETY: under the lock.
@@ -167,7 +172,7 @@ pub mod center {
         }
 
         /// As in the engine.
-        pub fn bring(&self, class: usize, blocks: &[*mut u8], gone: impl FnOnce()) {
+        pub fn bring(&self, class: usize, _home: Home, blocks: &[*mut u8], gone: impl FnOnce()) {
             self.flush(class, blocks, gone);
         }
 
