@@ -26,7 +26,7 @@ pub const MEDIUM_MAX: usize = 256 * 1024;
 /// log2 of the number of classes for each doubling above [`LINEAR_MAX`].
 pub const SPACING_LOG2: u32 = 3;
 /// Bytes of a cache line.
-const LINE: usize = 64;
+pub const LINE: usize = 64;
 /// Up to here, in bytes, there is a class for each multiple of 8.
 pub const LINEAR_MAX: usize = 128;
 

@@ -292,15 +292,11 @@ pub unsafe fn reallocate(block: *mut u8, size: usize) -> *mut u8 {
         0 => large::usable_size(block, Call::Reallocate),
         class => block_size(class),
     };
-    // In place, unless half of the block would be wasted; a large block has just the pages that it needs.
     let stays = match class {
         0 => size > SMALL_MAX && large::whole_pages(size) == Some(old),
-        _ => size <= old && size >= old / 2,
+        class => stays_in_slab(class, size),
     };
     if stays {
-        if class != 0 {
-            judge::keeps_its_block(class, size);
-        }
         return block;
     }
     thread::rest::look_at_clock(false);
@@ -329,19 +325,32 @@ pub(crate) unsafe fn reallocate_large(block: *mut u8, size: usize, align: usize)
     if class != 0 && !class::is_medium(class) {
         judge::wrong_class(block, class, 0);
     }
+    if class != 0 && stays_in_slab(class, size) {
+        return block;
+    }
     // SAFETY: the caller's contract.
     unsafe { reallocate_judged(class, block, size, align) }
 }
 
+/// Whether a block of a slab's `class` stays where it is when it gets `size` bytes: unless it is too small, or half of it would be wasted.
+fn stays_in_slab(class: usize, size: usize) -> bool {
+    let block = block_size(class);
+    let stays = size <= block && size >= block / 2;
+    if stays {
+        judge::keeps_its_block(class, size);
+    }
+    stays
+}
+
 /// # Safety
-/// As for [`reallocate_large`], and the class is the block's.
+/// As for [`reallocate_large`], the class is the block's, and a medium one does not stay.
 unsafe fn reallocate_judged(class: usize, block: *mut u8, size: usize, align: usize) -> *mut u8 {
     let _inside = Inside::enter();
     // SAFETY: the caller's contract; a failed attempt leaves the block as it was.
     insist(size, || unsafe {
         match class {
             0 => large::reallocate(block, size, align),
-            _ => medium::reallocate(class, block, size, align),
+            _ => medium::relocate(class, block, size, align),
         }
     })
 }

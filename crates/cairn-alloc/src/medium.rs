@@ -20,7 +20,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use cairn_core::count;
 
 use crate::class::{self, MEDIUM_ALIGN, block_size};
-use crate::{center, judge, large, pages};
+use crate::{center, large, pages};
 
 /// Frees between two steps of the purging.
 const FREES_PER_STEP: usize = 64;
@@ -50,18 +50,13 @@ pub fn free(class: usize, block: *mut u8) {
     }
 }
 
-/// Changes the size of a block of `class` to one that no bin serves; null and the block intact if memory is short. It stays where it is, or is
-/// aligned to `align`. A block that grows is likely to grow again: it gets a span of its own if one fits.
+/// Moves a block of `class` to one of a size that no bin serves, aligned to `align`; null and the block intact if memory is short. A block that grows is
+/// likely to grow again: it gets a span of its own if one fits.
 ///
 /// # Safety
 /// The block is live and the caller's.
-pub unsafe fn reallocate(class: usize, block: *mut u8, size: usize, align: usize) -> *mut u8 {
+pub unsafe fn relocate(class: usize, block: *mut u8, size: usize, align: usize) -> *mut u8 {
     let old = block_size(class);
-    // In place, unless half of the block would be wasted.
-    if size <= old && size >= old / 2 {
-        judge::keeps_its_block(class, size);
-        return block;
-    }
     let mut new = if size < old { allocate(size, align, false) } else { allocate_grown(size, align) };
     if new.is_null() {
         new = large::allocate(size, align, false);

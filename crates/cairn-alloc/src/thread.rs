@@ -15,11 +15,11 @@
 //!
 //! How a thread comes by its heap and leaves it: [`birth`](mod@birth). One that has a heap and calls seldom rests, see [`rest`].
 //!
-//! Capacity: a bin starts with room for one block, doubles at each miss up to a batch, then only when it swings between full
-//! and empty, and loses all when it was idle for some looks. What all capacities together may hold is bounded per thread and for the process.
+//! How many blocks a bin may hold: [`capacity`]. Whose slabs they come from: [`home`].
 
 mod audit;
 mod birth;
+mod capacity;
 mod hands;
 mod home;
 mod living;
@@ -30,7 +30,6 @@ mod tests;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use cairn_core::count::{self, Place};
 use cairn_core::hint;
 
 use crate::bin::{self, Bin, Cold};
@@ -41,9 +40,10 @@ use crate::class::{
 use crate::registry::{Listing, Registered, Registry};
 use crate::slot::{self, State};
 use crate::transfer::BATCH_MAX;
-use crate::{mode, modes, pages, region, settings, shelf};
+use crate::{mode, modes, pages, shelf};
 use birth::birth;
 pub use birth::{be_born, bury_the_dead, end_bins, me, others_have_bins};
+use capacity::{CAPACITY_BYTES, Miss};
 pub use hands::Hands;
 pub use living::{lock, threads as count};
 use rest::Rest;
@@ -104,21 +104,6 @@ unsafe impl Registered for Heap {
 }
 
 static REGISTRY: Registry<Heap> = Registry::new();
-/// Bytes that all bins of all threads may hold.
-static CAPACITY_BYTES: AtomicUsize = AtomicUsize::new(0);
-/// Bytes that the bins of all threads may hold together at least;
-const PROCESS_BYTES_MIN: usize = 32 << 20;
-/// and this part of what is committed.
-const PROCESS_SHARE: usize = 16;
-/// The bins of one thread may hold this, or this part of what is committed, divided by the number of threads,
-const CROWD_BYTES: usize = 6 << 20;
-const CROWD_SHARE: usize = 4;
-/// and beyond so many threads it falls with the square of their number, since so many can't all be working,
-const CROWD_THREADS: usize = 16;
-/// but at least this (and at most the setting).
-const THREAD_BYTES_MIN: usize = 32 << 10;
-/// A bin that had to give away more than so many halves of what the largest one holds does not grow.
-const SWING_HALVES_MAX: usize = 3;
 /// Misses between two housekeepings,
 const MISSES_PER_TICK: usize = 64;
 /// and between two looks at the clock, to see whether the thread may go to rest;
@@ -126,21 +111,11 @@ const MISSES_PER_LOOK: usize = 4;
 /// besides those when a bin misses that has grown twice at most, but may grow: the thread does something new. Its capacity is less than this, times
 /// the blocks that fill whole lines, see [`Heap::adapt`].
 const NEW_BIN: usize = 4;
-/// Misses between two attempts to let a bin grow where the thread has as much as it may: to find that out costs more than the rest of a
-/// miss.
-const MISSES_PER_CHARGE: usize = 16;
 /// Looks after which an idle bin is closed,
 const IDLE_LOOKS_MAX: u8 = 16;
 /// and if the heap has turned since the last one, [`pages::turns`]. (After one look bins were closed that were needed soon: `chains` and `rptest` took a fifth and
 /// an eighth longer.)
 const IDLE_LOOKS_TURNED: u8 = 4;
-
-/// Why a bin could not do its work.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Miss {
-    Empty,
-    Full,
-}
 
 /// [`NOBODY`], its address in a register once and for all: the compiler would rather compute it again for each use.
 #[inline(always)]
@@ -327,80 +302,6 @@ impl Heap {
         first && SHAPES[class].lines_filled_by > 1 && living::threads() > 1
     }
 
-    /// A bin missed: lets it grow if that would have helped and there is room; returns its capacity in blocks.
-    ///
-    /// Up to a batch or two a larger bin saves trips to the center in any case. Beyond that it helps only if
-    /// the bin is empty now and was full before: then what it had to give away would have served this request. And if
-    /// that was much more than the largest bin holds, a larger one would serve little of it; but its blocks, scattered over all
-    /// that was freed, would keep a slab each.
-    fn adapt(&self, class: usize, miss: Miss) -> usize {
-        let (bin, cold, shape) = (&self.bins[class], &self.cold[class], &SHAPES[class]);
-        let capacity = bin.capacity(cold);
-        let fulls = cold.fulls.get();
-        let given_away = usize::from(fulls) * capacity.div_ceil(2).min(BATCH_MAX);
-        let swings = miss == Miss::Empty
-            && fulls > 0
-            && 2 * given_away <= SWING_HALVES_MAX * usize::from(shape.bin_max);
-        if miss == Miss::Empty && fulls > 0 && capacity > 0 {
-            cold.swings.set(true);
-        }
-        cold.fulls.set(if miss == Miss::Full { fulls.saturating_add(1) } else { 0 });
-        if (capacity >= BATCH_MAX && !swings) || capacity >= usize::from(shape.bin_max) {
-            return capacity;
-        }
-        // What half of it holds are whole cache lines from the begin: with less, threads that fetch one after the other from a shelf would write
-        // to the same line for as long as they live (active false sharing; Berger et al., "Hoard", 2000).
-        let least = 2 * usize::from(shape.lines_filled_by) - 1;
-        let wanted = (2 * capacity + 1).max(least).min(shape.bin_max.into());
-        let bytes = (wanted - capacity) * shape.size as usize;
-        let misses = self.misses.load(Relaxed);
-        if misses < self.refused_until.load(Relaxed) && bytes >= self.refused_bytes.load(Relaxed) {
-            return capacity;
-        }
-        if !self.charge(bytes) {
-            self.refused_bytes.store(bytes, Relaxed);
-            self.refused_until.store(misses + MISSES_PER_CHARGE, Relaxed);
-            return capacity;
-        }
-        if !bin.set_capacity(cold, wanted) {
-            self.discharge(bytes);
-            return capacity;
-        }
-        wanted
-    }
-
-    /// Whether the bins may hold `bytes` more; if so they are counted.
-    fn charge(&self, bytes: usize) -> bool {
-        let mine = self.capacity_bytes.load(Relaxed) + bytes;
-        let limit = PROCESS_BYTES_MIN.max(committed_bytes() / PROCESS_SHARE);
-        // Relaxed: a bound, not a lock; a race oversteps it by a block or two.
-        // The least share is every thread's, or the late ones would pay for those that took theirs early and wait.
-        let crowded = mine > THREAD_BYTES_MIN && CAPACITY_BYTES.load(Relaxed) + bytes > limit;
-        if crowded || mine > self.capacity_max() {
-            return false;
-        }
-        self.capacity_bytes.store(mine, Relaxed);
-        count::atomic(Place::Capacity, &CAPACITY_BYTES);
-        CAPACITY_BYTES.fetch_add(bytes, Relaxed);
-        true
-    }
-
-    /// What this heap's bins may hold. Many threads are mostly waiting ones, whose bins are lost to the others.
-    fn capacity_max(&self) -> usize {
-        let most = settings::THREAD_KIB.get() * 1024;
-        let threads = living::threads().max(1);
-        let bytes = CROWD_BYTES.max(committed_bytes() / CROWD_SHARE);
-        let share = bytes / threads * CROWD_THREADS.min(threads) / threads;
-        share.clamp(THREAD_BYTES_MIN.min(most), most)
-    }
-
-    fn discharge(&self, bytes: usize) {
-        self.capacity_bytes.store(self.capacity_bytes.load(Relaxed) - bytes, Relaxed);
-        self.refused_until.store(0, Relaxed);
-        count::atomic(Place::Capacity, &CAPACITY_BYTES);
-        CAPACITY_BYTES.fetch_sub(bytes, Relaxed);
-    }
-
     /// Hands some `count` blocks of a bin over, perhaps less than a quarter fewer: the oldest, unless there are too many others to move down. The newest are warm in the
     /// cache; and where much is freed one after the other, what stays behind for long would lie scattered over all of it, and keep
     /// a slab for each block.
@@ -484,11 +385,6 @@ pub fn blocks_in_bins(class: usize) -> usize {
     }
     let most = usize::from(SHAPES[class].bin_max);
     REGISTRY.all().map(|heap| heap.bins[class].peek(&heap.cold[class], most)).sum()
-}
-
-/// Bytes of the first region that may be used.
-fn committed_bytes() -> usize {
-    region::regions().first().map_or(0, |first| first.committed() << class::GRANULE_LOG2)
 }
 
 /// Empties the calling thread's bins.

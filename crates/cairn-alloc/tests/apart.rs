@@ -4,27 +4,16 @@
 
 #![allow(clippy::undocumented_unsafe_blocks)] // each thread owns the blocks that it names, and frees each once
 
+mod shadow;
+
 use std::collections::HashSet;
 use std::sync::Barrier;
 use std::thread;
 
-use cairn_alloc::engine;
+use cairn_alloc::class::LINE;
+use shadow::{allocate, free};
 
 const THREADS: usize = 4;
-const LINE: usize = 64;
-
-fn allocate(size: usize) -> *mut u8 {
-    let block = engine::allocate_fast(size);
-    if block.is_null() { engine::allocate_slow(size) } else { block }
-}
-
-fn free(block: *mut u8) {
-    unsafe {
-        if !engine::free_fast(block) {
-            engine::free_slow(block);
-        }
-    }
-}
 
 /// All lines that a block lies in, of each thread's first block; the threads begin one after the other, and all are there until the last has begun.
 fn first_lines(size: usize, threads: usize) -> Vec<Vec<usize>> {
@@ -33,7 +22,7 @@ fn first_lines(size: usize, threads: usize) -> Vec<Vec<usize>> {
         let own = allocate(size);
         barrier.wait();
         let first = own.addr();
-        free(own);
+        unsafe { free(own) };
         (first / LINE..=(first + size - 1) / LINE).collect()
     };
     thread::scope(|scope| {
@@ -68,12 +57,12 @@ fn blocks_given_to_threads_do_not_bring_them_together() {
                     let barrier = &barrier;
                     scope.spawn(move || {
                         barrier.wait();
-                        free(std::ptr::with_exposed_provenance_mut(block));
+                        unsafe { free(std::ptr::with_exposed_provenance_mut(block)) };
                         let mut lines = Vec::new();
                         for _ in 0..50 {
                             let own = allocate(size);
                             lines.push(own.expose_provenance() / LINE);
-                            free(own);
+                            unsafe { free(own) };
                         }
                         // Nobody ends, and gives his blocks to others, before all are done.
                         barrier.wait();

@@ -3,14 +3,17 @@
 
 #![allow(clippy::undocumented_unsafe_blocks)] // each thread owns the blocks that it names, and frees each once
 
+mod shadow;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Barrier, Condvar, Mutex};
 use std::thread;
 
+use cairn_alloc::class::{self, LINE};
 use cairn_alloc::engine;
+use shadow::{Random, allocate, free};
 
 const THREADS: usize = 2;
-const LINE: usize = 64;
 /// Shares lines with its neighbours.
 const SIZE: usize = 48;
 /// Blocks that are taken at a time, and as many more at random: a bin holds 5,461.
@@ -28,37 +31,21 @@ const SLAB: usize = 1 << 16;
 /// and how many batches each takes.
 const BATCHES: usize = 60;
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % bound
-    }
-}
-
 fn take(size: usize) -> usize {
-    let block = engine::allocate_fast(size);
-    if block.is_null() { engine::allocate_slow(size) } else { block }.expose_provenance()
+    allocate(size).expose_provenance()
 }
 
 /// Blocks, some of which are freed in another order than they came.
 fn group(random: &mut Random) -> Vec<usize> {
-    let mut blocks: Vec<usize> = (0..GROUP + random.below(GROUP)).map(|_| take(SIZE)).collect();
-    (1..blocks.len()).for_each(|n| blocks.swap(n, n - random.below(n.min(40) + 1)));
+    let mut blocks: Vec<usize> =
+        (0..GROUP + random.below(GROUP as u64) as usize).map(|_| take(SIZE)).collect();
+    (1..blocks.len()).for_each(|n| blocks.swap(n, n - random.below(n.min(40) as u64 + 1) as usize));
     blocks
 }
 
 fn drop_group(blocks: Vec<usize>) {
     for block in blocks {
-        let block = std::ptr::with_exposed_provenance_mut(block);
-        unsafe {
-            if !engine::free_fast(block) {
-                engine::free_slow(block);
-            }
-        }
+        unsafe { free(std::ptr::with_exposed_provenance_mut(block)) };
     }
 }
 
@@ -70,7 +57,7 @@ fn threads_that_free_what_they_take_keep_to_lines_of_their_own() {
     let _alone = ALONE.lock();
     let turn = (Mutex::new(0), Condvar::new());
     let run = &|number: usize| {
-        let mut random = Random(number as u64 * 77 + 1);
+        let mut random = Random::from_seed(number as u64);
         let mut groups = VecDeque::new();
         for _ in 0..ROUNDS {
             let mut now = turn.1.wait_while(turn.0.lock().unwrap(), |now| *now != number).unwrap();
@@ -123,7 +110,7 @@ fn many_threads_that_only_take_fill_their_slabs() {
         done.wait();
         let all = engine::statistics();
         counted.wait();
-        all.classes[cairn_alloc::class::of_size(OTHER_SIZE)].slab_bytes
+        all.classes[class::of_size(OTHER_SIZE)].slab_bytes
     });
     let taken = MANY * BATCHES * 128 * OTHER_SIZE;
     println!("{slab_bytes} bytes of slabs for {taken}");

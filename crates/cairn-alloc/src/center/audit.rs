@@ -13,7 +13,8 @@ use crate::shelf;
 use crate::slab::{Slab, bitmap_bytes};
 use crate::transfer::Snapshot;
 
-use super::{CENTERS, POOL, SlabLinks, State, leave_at, list_for, of};
+use super::state::{SlabLinks, State, leave_at, list_for};
+use super::{CENTERS, POOL, of};
 
 /// Checks all slabs, and that the classes know them.
 pub fn check_slabs(audit: &mut Audit) -> Found {

@@ -9,7 +9,7 @@
 use core::cell::Cell;
 use core::iter::successors;
 
-use super::{LISTS, State};
+use super::state::{LISTS, State};
 use crate::class::SHAPES;
 use crate::slab::Slab;
 use crate::thread;
@@ -61,7 +61,7 @@ pub fn are_at_home(class: usize, home: Home, blocks: &[*mut u8]) -> bool {
 impl State {
     /// A slab for a thread that is to have its own: the last one, or the fullest of its own that is easily found; else one of nobody's, or a new one if the class's
     /// slabs have little room, or the fullest of all if less than half of it is in use. These are its own from then on. None if there is no such slab.
-    pub(super) fn best(&mut self, class: usize, own: Own) -> Option<Slab> {
+    pub fn best(&mut self, class: usize, own: Own) -> Option<Slab> {
         let best = self.last(class, own).or_else(|| self.find(class, own.home))?;
         best.set_home(own.home);
         own.slab.set(best.granule_in_first().unwrap_or(0));

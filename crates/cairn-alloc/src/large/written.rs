@@ -97,7 +97,7 @@ impl Written {
         }
     }
 
-    /// So many granules from `first` on are freed: if the watched block is there, `was_written` looks at it for the last time.
+    /// So many granules from `first` on are freed, or may be elsewhere soon: if the watched block is there, `was_written` looks at it for the last time.
     pub fn freed(&self, first: usize, granules: usize, was_written: impl FnOnce(usize, usize) -> bool) {
         if self.is_watched_in(first, granules) {
             self.settle(was_written(self.granule.load(Relaxed), self.granules.load(Relaxed)));

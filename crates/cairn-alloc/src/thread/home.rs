@@ -2,33 +2,26 @@
 
 use core::ptr;
 
-use super::{BATCH_MAX, Heap, living};
+use super::{Heap, living};
 use crate::center::{ANYBODY, Home, Own};
-use crate::class::SHAPES;
+use crate::class::{LINE, SHAPES};
+use crate::transfer::BATCH_MAX;
 
-/// Blocks of so many bytes or more, a cache line and most of the next ones, share little with their neighbours.
+/// Blocks of so many bytes or more have most of their lines to themselves.
 const APART: u32 = 256;
 /// A thread that got so many batches from others before it freed more than its bin holds lives on theirs.
 const FED: u8 = 16;
-/// Bytes of a cache line.
-const LINE: u32 = 64;
 
 /// Whether blocks of a class share cache lines with their neighbours, so that it matters whose these are.
 fn share_lines(class: usize) -> bool {
     let size = SHAPES[class].size;
-    size < APART && !size.is_multiple_of(LINE)
+    size < APART && !(size as usize).is_multiple_of(LINE)
 }
 
 impl Heap {
     /// Whose slabs blocks of a class come from and go back to: this thread's, if it is one of several, takes whole batches, and frees such blocks itself,
     /// or at least gets none that others have freed.
-    pub(super) fn own(&self, class: usize) -> Option<Own<'_>> {
-        let home = self.home(class);
-        (home != ANYBODY).then(|| Own { home, slab: &self.cold[class].slab })
-    }
-
-    /// The same for blocks that go back.
-    pub(super) fn home(&self, class: usize) -> Home {
+    pub fn home(&self, class: usize) -> Home {
         let (bin, cold) = (&self.bins[class], &self.cold[class]);
         let by_itself = cold.swings.get() || cold.fed.get() < FED;
         let in_batches = bin.capacity(cold) >= BATCH_MAX - 1;
@@ -38,6 +31,12 @@ impl Heap {
         } else {
             ANYBODY
         }
+    }
+
+    /// The same for a thread that is about to take some: what it brings, unless they are to be anybody's.
+    pub fn own(&self, class: usize) -> Option<Own<'_>> {
+        let home = self.home(class);
+        (home != ANYBODY).then(|| Own { home, slab: &self.cold[class].slab })
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::vec::Vec;
 
+use super::capacity::THREAD_BYTES_MIN;
 use super::*;
 use crate::audit::tests::{allocate, free, in_a_process_of_its_own};
 use crate::class;
