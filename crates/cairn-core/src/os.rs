@@ -12,7 +12,7 @@ mod signals;
 mod threads;
 
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use crate::count::{self, Call};
 use call::{by_name, call};
@@ -68,17 +68,16 @@ impl Drop for KeepErrno {
 /// The page size in bytes, read once from the auxiliary vector (4, 16 or 64 KiB).
 #[inline]
 pub fn page_size() -> usize {
-    static PAGE_SIZE: AtomicUsize = AtomicUsize::new(0);
-    match PAGE_SIZE.load(Relaxed) {
-        0 => {
-            // SAFETY: getauxval reads a vector that the kernel left on the stack; it has no preconditions.
-            let from_kernel = unsafe { libc::getauxval(libc::AT_PAGESZ) } as usize;
-            let size = if from_kernel.is_power_of_two() { from_kernel } else { 4096 };
-            PAGE_SIZE.store(size, Relaxed);
-            size
-        }
-        size => size,
+    /// Its logarithm, so that the compiler knows a power of two where it divides by it.
+    static PAGE_LOG2: AtomicU32 = AtomicU32::new(0);
+    let mut log2 = PAGE_LOG2.load(Relaxed);
+    if log2 == 0 {
+        // SAFETY: getauxval reads a vector that the kernel left on the stack; it has no preconditions.
+        let size = unsafe { libc::getauxval(libc::AT_PAGESZ) } as usize;
+        log2 = if size.is_power_of_two() { size.trailing_zeros() } else { 12 };
+        PAGE_LOG2.store(log2, Relaxed);
     }
+    1 << log2
 }
 
 /// Two random words, the same at each call: those that the kernel gives each program at its start (`getauxval(AT_RANDOM)`, no
