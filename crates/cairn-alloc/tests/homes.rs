@@ -1,5 +1,6 @@
 //! Claim: threads that work by themselves, and each free what they took, keep to cache lines of their own, also where what they free at a time is
-//! more than a bin holds (else blocks go from one to the other, and the two write to the same lines for good). And they don't take more slabs for that than they fill.
+//! more than a bin holds (else blocks go from one to the other, and the two write to the same lines for good). And they don't take more slabs for that than
+//! they fill, nor any while others have left room.
 
 #![allow(clippy::undocumented_unsafe_blocks)] // each thread owns the blocks that it names, and frees each once
 
@@ -115,4 +116,38 @@ fn many_threads_that_only_take_fill_their_slabs() {
     let taken = MANY * BATCHES * 128 * OTHER_SIZE;
     println!("{slab_bytes} bytes of slabs for {taken}");
     assert!(slab_bytes < taken + taken / 8 + 2 * MANY * SLAB, "{slab_bytes} bytes of slabs for {taken}");
+}
+
+/// Bytes of slabs for blocks of [`OTHER_SIZE`].
+fn slab_bytes() -> usize {
+    engine::statistics().classes[class::of_size(OTHER_SIZE)].slab_bytes
+}
+
+#[test]
+fn a_thread_takes_what_another_one_has_left() {
+    const LEFT: usize = 200_000;
+    let _alone = ALONE.lock();
+    let (left, done) = (Barrier::new(2), Barrier::new(2));
+    // Among several threads only slabs have an owner.
+    drop_group(vec![take(OTHER_SIZE)]);
+    let leave = || {
+        let blocks: Vec<usize> = (0..LEFT).map(|_| take(OTHER_SIZE)).collect();
+        let (kept, freed): (Vec<_>, Vec<_>) = blocks.into_iter().enumerate().partition(|(at, _)| at % 8 == 0);
+        drop_group(freed.into_iter().map(|(_, block)| block).collect());
+        left.wait();
+        done.wait();
+        drop_group(kept.into_iter().map(|(_, block)| block).collect());
+    };
+    let (before, after) = thread::scope(|scope| {
+        scope.spawn(leave);
+        left.wait();
+        let before = slab_bytes();
+        let blocks: Vec<usize> = (0..LEFT / 2).map(|_| take(OTHER_SIZE)).collect();
+        let after = slab_bytes();
+        done.wait();
+        drop_group(blocks);
+        (before, after)
+    });
+    println!("{before} bytes of slabs, and {after} when another thread had taken half as many");
+    assert!(after <= before + 4 * SLAB, "{before} bytes of slabs, and {after}");
 }

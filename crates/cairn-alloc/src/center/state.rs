@@ -204,3 +204,36 @@ impl Links for SlabLinks {
         Slab::from_list(n).body().previous = to;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::audit::tests::in_a_process_of_its_own;
+    use crate::center;
+    use crate::class;
+
+    /// Three slabs, in each of which all blocks but the first are free.
+    fn bounded_steps() {
+        const SLABS: usize = 3;
+        let class = class::of_size(48);
+        let (center, each) = (center::of(class), SHAPES[class].blocks as usize);
+        let mut blocks = std::vec![core::ptr::null_mut(); SLABS * each];
+        assert_eq!(center.refill(class, None, &mut blocks, |_| ()), blocks.len());
+        let free: Vec<_> = (0..blocks.len()).filter(|n| n % each > 0).map(|n| blocks[n]).collect();
+        center.flush(class, &free, || ());
+        let given = (0..SLABS).map(|_| center.purge_holes(false, 1));
+        assert!(
+            given.collect::<Vec<_>>().iter().all(|bytes| *bytes > 0),
+            "what one step leaves the next one gives"
+        );
+        assert_eq!(center.purge_holes(false, 1), 0);
+    }
+
+    #[test]
+    fn what_one_step_is_too_short_for_the_next_one_gives_back() {
+        let name = "center::state::tests::what_one_step_is_too_short_for_the_next_one_gives_back";
+        in_a_process_of_its_own(name, bounded_steps);
+    }
+}
