@@ -33,7 +33,10 @@ pub struct Own<'a> {
 
 /// Slabs at the head of each list that are looked at for one of a thread's own.
 const LOOKS: usize = 8;
-/// A thread without a slab of its own gets a fresh one only while the class's slabs have room for few blocks: for those of a slab for each other thread, a 16th
+/// A thread without a slab of its own gets a fresh one only while the class's slabs have room for few blocks: for those of a slab for each other thread, but
+/// at most this part of all that were ever handed out (in a small heap a slab for each thread is much),
+const OTHERS_SHARE: usize = 2;
+/// a 16th of these
 const FREE_SHARE: usize = 16;
 /// and a fourth more
 const FREE_SHARE_SMALL: usize = 4;
@@ -44,7 +47,7 @@ const FREE_BYTES_SMALL: usize = 512 << 10;
 fn room_max(class: usize, carved: usize, threads: usize) -> usize {
     let shape = &SHAPES[class];
     let small = FREE_BYTES_SMALL / shape.size as usize;
-    let others = threads.saturating_sub(1) * shape.blocks as usize;
+    let others = (threads.saturating_sub(1) * shape.blocks as usize).min(carved / OTHERS_SHARE);
     others + carved / FREE_SHARE + (carved / FREE_SHARE_SMALL).min(small)
 }
 
@@ -106,8 +109,10 @@ mod tests {
         let blocks = SHAPES[class].blocks as usize;
         assert_eq!(room_max(class, 0, 1), 0);
         assert_eq!(room_max(class, 1600, 1), 500);
-        assert_eq!(room_max(class, 1600, 3), 500 + 2 * blocks);
+        assert_eq!(room_max(class, 1600, 3), 500 + 800, "half as many as there are");
         let large = 64 << 20;
-        assert_eq!(room_max(class, large, 1), large / 16 + (512 << 10) / 48);
+        let alone = large / 16 + (512 << 10) / 48;
+        assert_eq!(room_max(class, large, 1), alone);
+        assert_eq!(room_max(class, large, 3), alone + 2 * blocks);
     }
 }
