@@ -8,8 +8,8 @@
 //!
 //! The kernel is asked when the next block is requested, mostly: who asks for another one has written to the last. But that may be another thread, or a program
 //! that asks for some before it writes to the first. So a block that was not written to yet stays watched: until it is freed, which settles it, or
-//! for [`PATIENCE`] requests. Meanwhile no other one is, and a program that is trusted stays so for the
-//! last 4 MiB of the 16 or more.
+//! for [`PATIENCE`] requests. Meanwhile no other one is, and a program that is trusted stays so for
+//! 4 MiB, which are the first of the next 16 or more.
 //!
 //! All of this is a guess about time and pages, never about bytes: threads that race here, or a watched block that is another one by now,
 //! make it a worse one, no more.
@@ -24,7 +24,7 @@ const WATCH_EACH: usize = 16 << 20;
 const WATCH_SHARE: usize = 16;
 /// but 64 MiB at most: what is in use need not have been touched.
 const WATCH_EACH_MAX: usize = 64 << 20;
-/// The last so many bytes of that are for the time in which the watched one has not been written to yet.
+/// So many bytes of that are for the time in which the watched one has not been written to yet.
 const WHILE_WATCHED: usize = 4 << 20;
 /// After so many requests a block that still was not written to will not be. The kernel is asked at each power of two.
 const PATIENCE: usize = 32;
@@ -39,7 +39,8 @@ pub struct Written {
     granules: AtomicUsize,
     /// Requests since then.
     asked: AtomicUsize,
-    /// Bytes of blocks that were expected to be written to since a watched one had been.
+    /// Bytes of blocks that were expected to be written to since the last one was watched: also before it was known what became of that, so
+    /// that a program which changes its ways meanwhile does not pay twice.
     trusted: AtomicUsize,
 }
 
@@ -78,9 +79,9 @@ impl Written {
         if self.seen.load(Relaxed) < ENOUGH {
             return false;
         }
-        let reserved = if self.granules.load(Relaxed) != 0 { 0 } else { WHILE_WATCHED };
+        let is_watched = self.granules.load(Relaxed) != 0;
         let trusted = self.trusted.load(Relaxed) + bytes;
-        let expects = trusted < watch_each(in_use) - reserved;
+        let expects = trusted < if is_watched { WHILE_WATCHED } else { watch_each(in_use) - WHILE_WATCHED };
         if expects {
             self.trusted.store(trusted, Relaxed);
         }
@@ -92,6 +93,7 @@ impl Written {
     pub fn watch(&self, granule: usize, granules: usize) {
         if self.granules.load(Relaxed) == 0 {
             self.asked.store(0, Relaxed);
+            self.trusted.store(0, Relaxed);
             self.granule.store(granule, Relaxed);
             self.granules.store(granules, Relaxed);
         }
@@ -108,8 +110,6 @@ impl Written {
     pub fn forget(&self, first: usize, granules: usize) {
         if self.is_watched_in(first, granules) {
             self.granules.store(0, Relaxed);
-            // As if one had been: who grows the same block all the time is not to be without for good.
-            self.trusted.store(0, Relaxed);
         }
     }
 
@@ -120,7 +120,6 @@ impl Written {
     /// The watched block was written to, or was not and will not be.
     fn settle(&self, written: bool) {
         self.granules.store(0, Relaxed);
-        self.trusted.store(0, Relaxed);
         self.seen.store(if written { self.seen.load(Relaxed) + 1 } else { 0 }, Relaxed);
     }
 }
@@ -173,11 +172,21 @@ mod tests {
         assert!(!written.expects(MIB, || 0, |_, _| unreachable!("nobody is watched")));
         assert!(!next(&written, true));
         // The one that is watched now is not written to, and the next ones only begin to be.
-        assert_eq!((0..PATIENCE).take_while(|_| next(&written, false)).count() * MIB, WHILE_WATCHED);
-        let asked = WHILE_WATCHED / MIB + 1;
+        assert_eq!((0..PATIENCE).take_while(|_| next(&written, false)).count() * MIB, WHILE_WATCHED - MIB);
+        let asked = WHILE_WATCHED / MIB;
         assert!((asked..PATIENCE).all(|_| !next(&written, false)));
         assert!((1..ENOUGH).all(|_| !next(&written, true)));
         assert!(next(&written, true));
+    }
+
+    #[test]
+    fn what_was_trusted_while_one_was_watched_counts() {
+        let written = Written::new();
+        (0..ENOUGH).for_each(|_| _ = next(&written, true));
+        let trusted = || (0..100).take_while(|_| next(&written, true)).count() * MIB;
+        let usual = trusted();
+        assert!((0..3).all(|_| next(&written, false)));
+        assert_eq!(trusted(), usual - 3 * MIB);
     }
 
     #[test]
