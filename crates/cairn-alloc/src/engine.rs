@@ -342,8 +342,10 @@ fn stays_in_slab(class: usize, size: usize) -> bool {
     stays
 }
 
+/// Changes the size of a block of this class; a medium one moves in any case.
+///
 /// # Safety
-/// As for [`reallocate_large`], the class is the block's, and a medium one does not stay.
+/// As for [`reallocate_large`], and the class is the block's.
 unsafe fn reallocate_judged(class: usize, block: *mut u8, size: usize, align: usize) -> *mut u8 {
     let _inside = Inside::enter();
     // SAFETY: the caller's contract; a failed attempt leaves the block as it was.

@@ -128,7 +128,7 @@ fn a_thread_takes_what_another_one_has_left() {
     const LEFT: usize = 200_000;
     let _alone = ALONE.lock();
     let (left, done) = (Barrier::new(2), Barrier::new(2));
-    // Among several threads only slabs have an owner.
+    // Slabs have owners only where there are several threads: so this one needs a heap first.
     drop_group(vec![take(OTHER_SIZE)]);
     let leave = || {
         let blocks: Vec<usize> = (0..LEFT).map(|_| take(OTHER_SIZE)).collect();

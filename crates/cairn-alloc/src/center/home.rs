@@ -33,17 +33,17 @@ pub struct Own<'a> {
 
 /// Slabs at the head of each list that are looked at for one of a thread's own.
 const LOOKS: usize = 8;
-/// A thread without a slab of its own gets a fresh one only while the class's slabs have room for few blocks: for those of a slab for each other thread, but
-/// at most this part of all that were ever handed out (in a small heap a slab for each thread is much),
+/// A thread without a slab of its own gets a fresh one only while the class's slabs have room for few blocks: those of one slab for each other thread, but at
+/// most this part of all blocks handed out of the slabs that there are (in a small heap a slab for each thread is much),
 const OTHERS_SHARE: usize = 2;
-/// a 16th of these
+/// besides a 16th of all blocks handed out,
 const FREE_SHARE: usize = 16;
-/// and a fourth more
+/// and a fourth of them,
 const FREE_SHARE_SMALL: usize = 4;
 /// of which so many bytes count.
 const FREE_BYTES_SMALL: usize = 512 << 10;
 
-/// For how many blocks of a class there may be room when a thread gets a fresh slab of its own, if so many were ever handed out and there are so many threads.
+/// For how many blocks of a class there may be room when a thread gets a fresh slab of its own, if `carved` were handed out of its slabs and there are so many threads.
 fn room_max(class: usize, carved: usize, threads: usize) -> usize {
     let shape = &SHAPES[class];
     let small = FREE_BYTES_SMALL / shape.size as usize;
@@ -109,7 +109,7 @@ mod tests {
         let blocks = SHAPES[class].blocks as usize;
         assert_eq!(room_max(class, 0, 1), 0);
         assert_eq!(room_max(class, 1600, 1), 500);
-        assert_eq!(room_max(class, 1600, 3), 500 + 800, "half as many as there are");
+        assert_eq!(room_max(class, 1600, 3), 500 + 800, "for others, at most half of what was handed out");
         let large = 64 << 20;
         let alone = large / 16 + (512 << 10) / 48;
         assert_eq!(room_max(class, large, 1), alone);

@@ -209,25 +209,28 @@ impl Links for SlabLinks {
 mod tests {
     use std::vec::Vec;
 
+    use cairn_core::os;
+
     use super::*;
     use crate::audit::tests::in_a_process_of_its_own;
     use crate::center;
-    use crate::class;
+    use crate::class::{self, GRANULE};
 
     /// Three slabs, in each of which all blocks but the first are free.
     fn bounded_steps() {
         const SLABS: usize = 3;
+        if os::page_size() > GRANULE / 4 {
+            // With so long pages none of such a slab has only free blocks.
+            return;
+        }
         let class = class::of_size(48);
         let (center, each) = (center::of(class), SHAPES[class].blocks as usize);
         let mut blocks = std::vec![core::ptr::null_mut(); SLABS * each];
         assert_eq!(center.refill(class, None, &mut blocks, |_| ()), blocks.len());
         let free: Vec<_> = (0..blocks.len()).filter(|n| n % each > 0).map(|n| blocks[n]).collect();
         center.flush(class, &free, || ());
-        let given = (0..SLABS).map(|_| center.purge_holes(false, 1));
-        assert!(
-            given.collect::<Vec<_>>().iter().all(|bytes| *bytes > 0),
-            "what one step leaves the next one gives"
-        );
+        let gives = |_| center.purge_holes(false, 1) > 0;
+        assert!((0..SLABS).all(gives), "what one step leaves the next one gives");
         assert_eq!(center.purge_holes(false, 1), 0);
     }
 

@@ -1,7 +1,7 @@
 //! How much the bins of a thread may hold.
 //!
 //! A bin starts with room for one block, doubles at each miss up to a batch, then only when it swings between full
-//! and empty, and loses all when it was idle for some looks (housekeeping, thread.rs). What all capacities together may hold is bounded per thread and for the process.
+//! and empty, and loses all when it was idle for some looks ([`Heap::housekeeping`]). What all capacities together may hold is bounded per thread and for the process.
 
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -45,7 +45,7 @@ impl Heap {
     /// the bin is empty now and was full before: then what it had to give away would have served this request. And if
     /// that was much more than the largest bin holds, a larger one would serve little of it; but its blocks, scattered over all
     /// that was freed, would keep a slab each.
-    pub fn adapt(&self, class: usize, miss: Miss) -> usize {
+    pub(super) fn adapt(&self, class: usize, miss: Miss) -> usize {
         let (bin, cold, shape) = (&self.bins[class], &self.cold[class], &SHAPES[class]);
         let capacity = bin.capacity(cold);
         let fulls = cold.fulls.get();
@@ -81,7 +81,7 @@ impl Heap {
     }
 
     /// Whether the bins may hold `bytes` more; if so they are counted.
-    pub fn charge(&self, bytes: usize) -> bool {
+    pub(super) fn charge(&self, bytes: usize) -> bool {
         let mine = self.capacity_bytes.load(Relaxed) + bytes;
         let limit = PROCESS_BYTES_MIN.max(committed_bytes() / PROCESS_SHARE);
         // Relaxed: a bound, not a lock; a race oversteps it by a block or two.
@@ -105,7 +105,7 @@ impl Heap {
         share.clamp(THREAD_BYTES_MIN.min(most), most)
     }
 
-    pub fn discharge(&self, bytes: usize) {
+    pub(super) fn discharge(&self, bytes: usize) {
         self.capacity_bytes.store(self.capacity_bytes.load(Relaxed) - bytes, Relaxed);
         self.refused_until.store(0, Relaxed);
         count::atomic(Place::Capacity, &CAPACITY_BYTES);

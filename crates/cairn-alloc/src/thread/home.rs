@@ -21,7 +21,7 @@ fn share_lines(class: usize) -> bool {
 impl Heap {
     /// Whose slabs blocks of a class come from and go back to: this thread's, if it is one of several, takes whole batches, and frees such blocks itself,
     /// or at least gets none that others have freed.
-    pub fn home(&self, class: usize) -> Home {
+    pub(super) fn home(&self, class: usize) -> Home {
         let (bin, cold) = (&self.bins[class], &self.cold[class]);
         let by_itself = cold.swings.get() || cold.fed.get() < FED;
         let in_batches = bin.capacity(cold) >= BATCH_MAX - 1;
@@ -33,8 +33,8 @@ impl Heap {
         }
     }
 
-    /// The same for a thread that is about to take some: what it brings, unless they are to be anybody's.
-    pub fn own(&self, class: usize) -> Option<Own<'_>> {
+    /// The same for a thread that is about to take some: its number and its last slab; None if the blocks may be anybody's.
+    pub(super) fn own(&self, class: usize) -> Option<Own<'_>> {
         let home = self.home(class);
         (home != ANYBODY).then(|| Own { home, slab: &self.cold[class].slab })
     }
