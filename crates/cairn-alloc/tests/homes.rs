@@ -36,6 +36,11 @@ fn take(size: usize) -> usize {
     allocate(size).expose_provenance()
 }
 
+/// Bytes of slabs for blocks of [`OTHER_SIZE`].
+fn slab_bytes() -> usize {
+    engine::statistics().classes[class::of_size(OTHER_SIZE)].slab_bytes
+}
+
 /// Blocks, some of which are freed in another order than they came.
 fn group(random: &mut Random) -> Vec<usize> {
     let mut blocks: Vec<usize> =
@@ -106,21 +111,16 @@ fn many_threads_that_only_take_fill_their_slabs() {
         done.wait();
         counted.wait();
     };
-    let slab_bytes = thread::scope(|scope| {
+    let bytes = thread::scope(|scope| {
         (0..MANY).for_each(|number| _ = scope.spawn(move || run(number)));
         done.wait();
-        let all = engine::statistics();
+        let bytes = slab_bytes();
         counted.wait();
-        all.classes[class::of_size(OTHER_SIZE)].slab_bytes
+        bytes
     });
     let taken = MANY * BATCHES * 128 * OTHER_SIZE;
-    println!("{slab_bytes} bytes of slabs for {taken}");
-    assert!(slab_bytes < taken + taken / 8 + 2 * MANY * SLAB, "{slab_bytes} bytes of slabs for {taken}");
-}
-
-/// Bytes of slabs for blocks of [`OTHER_SIZE`].
-fn slab_bytes() -> usize {
-    engine::statistics().classes[class::of_size(OTHER_SIZE)].slab_bytes
+    println!("{bytes} bytes of slabs for {taken}");
+    assert!(bytes < taken + taken / 8 + 2 * MANY * SLAB, "{bytes} bytes of slabs for {taken}");
 }
 
 #[test]

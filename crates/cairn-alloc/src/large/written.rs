@@ -79,9 +79,12 @@ impl Written {
         if self.seen.load(Relaxed) < ENOUGH {
             return false;
         }
-        let is_watched = self.granules.load(Relaxed) != 0;
+        let most = match self.granules.load(Relaxed) {
+            0 => watch_each(in_use) - WHILE_WATCHED,
+            _ => WHILE_WATCHED,
+        };
         let trusted = self.trusted.load(Relaxed) + bytes;
-        let expects = trusted < if is_watched { WHILE_WATCHED } else { watch_each(in_use) - WHILE_WATCHED };
+        let expects = trusted < most;
         if expects {
             self.trusted.store(trusted, Relaxed);
         }
