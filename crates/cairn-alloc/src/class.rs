@@ -297,7 +297,7 @@ const _: () = {
         );
         let shape = Shape::of(class);
         assert!(shape.bin_max >= 2 || is_medium(class), "a bin has room for two blocks");
-        assert!(!is_medium(class) || size.is_multiple_of(MEDIUM_ALIGN) && shape.blocks <= 64);
+        assert!(!is_medium(class) || size.is_multiple_of(MEDIUM_ALIGN) && shape.blocks <= u32::BITS);
         assert!(size >= LINE || (shape.lines_filled_by as usize * size).is_multiple_of(LINE));
         // Offsets are below 2^19 and the reciprocal's error is below `size`, so that
         // offset * error < 2^19 * 2^18 < 2^40: the multiplication is exact (checked for each block in a test).

@@ -44,8 +44,9 @@ pub struct Descriptor {
     pub len: u32,
     /// See the module's invariants.
     pub head: u32,
-    /// Of a slab of small blocks: the thread that takes from it before others do, see [`Home`](crate::center::Home). Changes under the class lock.
-    pub home: AtomicU32,
+    /// What is known of a slab without a lock. If its blocks are small: the thread that takes from it before others do, see [`Home`](crate::center::Home);
+    /// changes under the class lock. If they are medium: which of them the program holds, see slab/held.rs.
+    pub tag: AtomicU32,
     /// Depends on `kind`.
     pub body: Body,
 }

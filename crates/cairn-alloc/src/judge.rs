@@ -4,7 +4,8 @@
 //!   address ─ in no region ──────────────────────────────► foreign
 //!           ─ in a slab ─ begins no block ───────────────► interior
 //!           │            ─ has the mark of a free block ─► freed before, if it waits anywhere (audit/whereabouts.rs)
-//!           │            ─ unmarked granule, or a medium block: the slab's bitmap decides
+//!           │            ─ a medium block that nobody holds ► freed before (slab/held.rs)
+//!           │            ─ unmarked granule: the slab's bitmap decides
 //!           │            ─ else a live block of the slab's class
 //!           ─ begins a large block ──────────────────────► large.rs says which
 //!           ─ else ──────────────────────────────────────► freed before, inside a large block, Cairn's own
@@ -22,8 +23,7 @@ use crate::{audit, center, large, mark, thread};
 
 /// What begins at an address: a live small or medium block of this class, or perhaps a large block (0).
 ///
-/// Ends the process with a message if it is in a slab and no live block begins there. (Whether a medium block is free its slab
-/// says, to who frees it.)
+/// Ends the process with a message if it is in a slab and no live block begins there.
 #[inline]
 pub fn class_of_live(block: *mut u8, call: Call) -> usize {
     // Nearly all blocks that come to a slow path are in order, and a few instructions more than the fast path's say so.
@@ -76,17 +76,21 @@ fn fault_of(place: Place, class: usize, block: *mut u8, call: Call) -> Option<Fa
     if shape.index_at(offset).is_none() {
         return Some(Fault::Interior);
     }
+    // realloc and malloc_usable_size have not entered yet, and this takes a lock.
+    let in_slab = || {
+        let _inside = Inside::enter();
+        center::of(class).fault_at(class, block.addr())
+    };
+    if class::is_medium(class) {
+        let is_held = Slab::at(place).is_held(block.addr(), class);
+        // To its slab it is live also on a shelf.
+        return if is_held { None } else { in_slab().or(Some(Fault::DoubleFree)) };
+    }
     // SAFETY: a block of a slab begins here.
-    if !class::is_medium(class) && unsafe { mark::is_set(block, class) } {
+    if unsafe { mark::is_set(block, class) } {
         return audit::fault_of_marked(block.addr(), class, call);
     }
-    // Who frees a medium block goes to its slab next, which says so itself.
-    if !place.is_unmarked() || (class::is_medium(class) && call == Call::Free) {
-        return None;
-    }
-    // realloc and malloc_usable_size have not entered yet, and this takes a lock.
-    let _inside = Inside::enter();
-    center::of(class).fault_at(class, block.addr())
+    if place.is_unmarked() { in_slab() } else { None }
 }
 
 /// By class, whether a block of it was made smaller and stayed where it is: then a size of a lesser class may be the right one.

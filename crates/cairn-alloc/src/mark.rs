@@ -20,7 +20,7 @@
 //! - its page went back to the kernel: then its granule is *unmarked* in the class map ([`UNMARKED`](crate::class::UNMARKED)), the
 //!   fast path leaves it alone, and the slow one asks the bitmap. It gets its mark back when it leaves the slab for a bin.
 //!
-//! A live block doesn't have it, but by such a copy: each allocation takes it away. Medium blocks have none, since the bitmap always tells; nor have large ones, whose descriptor does.
+//! A live block doesn't have it, but by such a copy: each allocation takes it away. Medium blocks have none, since their slab always tells (slab/held.rs); nor have large ones, whose descriptor does.
 //!
 //! A build with `--cfg cairn_unchecked` has neither marks nor the proof that a block begins at an address: it is there to measure what they cost.
 //!

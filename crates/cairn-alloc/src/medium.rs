@@ -7,12 +7,13 @@
 //!   one that grows ──► a span of its own, whose pages can be moved; but a slab again if a span would be much longer than it is
 //! ```
 //! Spans are whole granules of 64 KiB. Where the memory behind them has pages before it is used (pages/huge.rs), a block of
-//! 65 KiB in a span of its own takes 128; in a slab it takes 72. A bin would keep a block or two of each class for each thread; to go to the
-//! center costs a lock, which is nothing against writing that many bytes.
+//! 65 KiB in a span of its own takes 128; in a slab it takes 72. A bin would keep a block or two of each class for each thread. A lone thread goes to the
+//! center: that costs a lock that nobody else wants. Where there are others some blocks wait on the shelf of their CPU (shelf.rs).
 //!
 //! Where nothing but medium blocks comes and goes no bin misses, and no span becomes free; so each [`FREES_PER_STEP`]th free takes a step of the purging.
 //!
-//! A free medium block has no mark (mark.rs): it is free in its slab's bitmap as soon as it is freed, and its first page is not touched for that.
+//! A free medium block has no mark (mark.rs), and its first page is not touched to free it: which blocks the program holds is said by bits of their slab
+//! (slab/held.rs).
 
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -20,11 +21,13 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use cairn_core::count;
 
 use crate::class::{self, MEDIUM_ALIGN, block_size};
-use crate::{center, large, pages};
+use crate::fault::{self, Call};
+use crate::slab::{Fault, Slab};
+use crate::{center, large, pages, shelf, thread};
 
 /// Frees between two steps of the purging.
 const FREES_PER_STEP: usize = 64;
-/// Frees so far.
+/// Blocks that went back to their slabs so far.
 static FREES: AtomicUsize = AtomicUsize::new(0);
 
 /// A medium block of `size` bytes at a multiple of `align`; null if that is none, or memory for a slab is short.
@@ -32,7 +35,20 @@ pub fn allocate(size: usize, align: usize, zeroed: bool) -> *mut u8 {
     if zeroed || align > MEDIUM_ALIGN {
         return ptr::null_mut();
     }
-    class::of_medium(size).map_or(ptr::null_mut(), |class| center::of(class).take_one(class))
+    let Some(class) = class::of_medium(size) else { return ptr::null_mut() };
+    let mut block = if uses_shelf() { shelf::take_one(class) } else { ptr::null_mut() };
+    if block.is_null() {
+        block = center::of(class).take_one(class);
+    }
+    if let Some((slab, _)) = Slab::of_block(block.addr(), class) {
+        slab.hand_out(block.addr(), class);
+    }
+    block
+}
+
+/// Whether blocks go by way of a shelf: a lone thread's slabs are the better place.
+fn uses_shelf() -> bool {
+    thread::count() > 1
 }
 
 /// A medium block for one that has grown to `size` bytes, at a multiple of `align`; null if that is none, or memory is short. Null too if a span of
@@ -43,9 +59,18 @@ pub fn allocate_grown(size: usize, align: usize) -> *mut u8 {
 
 /// Frees a medium block of `class`; any other address ends the process with a message.
 pub fn free(class: usize, block: *mut u8) {
-    center::of(class).flush(class, &[block], || ());
-    count::atomic(count::Place::Large, &FREES);
-    if FREES.fetch_add(1, Relaxed).is_multiple_of(FREES_PER_STEP) {
+    let slab = Slab::of_block(block.addr(), class);
+    if !slab.is_some_and(|(slab, _)| slab.take_back(block.addr(), class)) {
+        // The judge has just seen it held: another thread frees it, too.
+        fault::report(Call::Free, Fault::DoubleFree, block.addr(), class);
+    }
+    let on_shelf = if uses_shelf() { shelf::put_one(class, block) } else { None };
+    let frees = on_shelf.unwrap_or_else(|| {
+        center::of(class).flush(class, &[block], || ());
+        count::atomic(count::Place::Large, &FREES);
+        FREES.fetch_add(1, Relaxed)
+    });
+    if frees.is_multiple_of(FREES_PER_STEP) {
         center::purge_step(pages::purge_step(0), false, None);
     }
 }
@@ -67,4 +92,49 @@ pub unsafe fn relocate(class: usize, block: *mut u8, size: usize, align: usize) 
         free(class, block);
     }
     new
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use crate::audit::tests::{allocate, alone, free, is_whole};
+    use crate::{class, shelf};
+
+    #[test]
+    fn blocks_wait_on_a_shelf_if_there_is_another_thread() {
+        const SIZE: usize = 50_000;
+        alone(|| {
+            let class = class::of_medium(SIZE).expect("one");
+            free(allocate(16));
+            let kept = allocate(SIZE);
+            free(allocate(SIZE));
+            assert_eq!(shelf::blocks(class), 0, "a lone thread's go to their slab");
+            let ((born, is_born), (done, is_done)) = (channel(), channel::<()>());
+            let other = std::thread::spawn(move || {
+                free(allocate(16));
+                born.send(()).expect("a listener");
+                is_done.recv().expect_err("no word, only the end");
+            });
+            is_born.recv().expect("it is there");
+            free(allocate(SIZE));
+            assert_eq!(shelf::blocks(class), 1);
+            // The thread may go to another CPU in between.
+            let is_taken_from_there = |_| {
+                let before = shelf::blocks(class);
+                let block = allocate(SIZE);
+                let taken = before - shelf::blocks(class);
+                is_whole();
+                free(block);
+                taken == 1
+            };
+            assert!((0..20).any(is_taken_from_there));
+            drop(done);
+            other.join().expect("it ends");
+            shelf::settle(false);
+            assert_eq!(shelf::blocks(class), 0);
+            free(kept);
+            is_whole();
+        });
+    }
 }

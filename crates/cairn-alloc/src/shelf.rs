@@ -1,19 +1,23 @@
-//! Shelves: where small bins bring blocks and fetch them, one shelf for each CPU.
+//! Shelves: where small bins bring blocks and fetch them, and where some medium blocks wait; one shelf for each CPU.
 //!
 //! ```text
 //!   bin ──a few──► shelf of this CPU ──half a row──► transfer stack, slabs
 //!   bin ◄─a few─── shelf of this CPU ◄─a dozen────── transfer stack, slabs
+//!   free(medium) ► shelf of this CPU ──if no room──► slabs
 //! ```
 //! Where there are many threads each bin is small, so it misses often and moves a few blocks at a time. Each trip to
 //! a slab for three blocks costs as much as one for thirty; and to let the bins grow would let each *waiting* thread keep what the
 //! working ones need. A CPU runs one thread at a time, so what its shelf holds serves whichever of them it is: memory grows
 //! with the CPUs, not with the threads. Large bins move whole batches and don't come here.
 //!
+//! Medium blocks have no bins (medium.rs). Where several threads replace them they would wait for the class's lock, take and give back slabs of one block, and get
+//! memory that another CPU wrote to last. Some of each class on the shelf are enough against that.
+//!
 //! A shelf is chosen by the CPU number of the moment. The thread may be moved to another CPU right after, so each shelf has
 //! a lock, which is free nearly always.
 //!
-//! Invariants, under the shelf's lock: of each row the first `len` slots hold free blocks of its class, `bytes` is the sum over
-//! all rows, and `least` is the least `len` since the last look. Lock order: shelf, then records, then pages; never a
+//! Invariants, under the shelf's lock: of each row the first `len` slots hold free blocks of its class, `bytes` are the sums over
+//! all rows of small and of medium blocks, and `least` is the least `len` since the last look. Lock order: shelf, then records, then pages; never a
 //! class's lock inside.
 
 #[cfg(not(any(loom, shuttle)))]
@@ -28,7 +32,7 @@ use cairn_core::sync::UnsafeCell;
 use cairn_core::{planted, shared};
 
 use crate::center;
-use crate::class::{SHAPES, SMALL_COUNT};
+use crate::class::{CLASS_COUNT, SHAPES, is_medium};
 use crate::records;
 use crate::thread::Hands;
 
@@ -41,10 +45,16 @@ pub use audit::{check, holds};
 const SHELVES: usize = if cfg!(any(loom, shuttle)) { 2 } else { 64 };
 /// Slots of a row.
 const SLOTS: usize = 64;
-/// What a row may hold in bytes,
-const ROW_BYTES_MAX: usize = 32 << 10;
-/// and a shelf.
-const SHELF_BYTES_MAX: usize = 1 << 20;
+/// What a shelf may hold of a kind of blocks, in bytes.
+struct Bounds {
+    /// In each row,
+    row: usize,
+    /// and in all of them together.
+    all: usize,
+}
+
+/// For small blocks and for medium ones: neither takes the other's room.
+const BOUNDS: [Bounds; 2] = [Bounds { row: 32 << 10, all: 1 << 20 }, Bounds { row: 256 << 10, all: 1 << 20 }];
 /// Blocks that are fetched for the shelf besides those that were asked for.
 const EXTRA: usize = 12;
 /// A bin that moves more blocks than this at a time needs no shelf.
@@ -62,8 +72,11 @@ struct Row {
 }
 
 struct State {
-    bytes: usize,
-    rows: [Row; SMALL_COUNT],
+    /// As [`BOUNDS`].
+    bytes: [usize; 2],
+    /// Medium blocks that were put here so far.
+    brought: usize,
+    rows: [Row; CLASS_COUNT],
 }
 
 #[repr(C, align(128))]
@@ -162,17 +175,32 @@ pub fn put(class: usize, hands: &Hands) {
 /// Empties all shelves, or with `idle_only` takes from them what nobody has needed since the last such call.
 pub fn settle(idle_only: bool) {
     for shelf in ALL.iter() {
-        if shelf.locked(|state| state.bytes) > 0 {
-            (1..SMALL_COUNT).for_each(|class| shelf.settle_row(class, idle_only));
+        if shelf.locked(|state| state.bytes) != [0; 2] {
+            (1..CLASS_COUNT).for_each(|class| shelf.settle_row(class, idle_only));
         }
     }
 }
 
-/// Blocks of a class on all shelves; of a medium one there are none.
+/// A medium block of `class` from the shelf of this CPU; null if there is none.
+pub fn take_one(class: usize) -> *mut u8 {
+    let mut block = [ptr::null_mut()];
+    here().locked(|state| state.take(class, &mut block));
+    block[0]
+}
+
+/// Puts a free medium block of `class` on the shelf of this CPU, and returns how many came there before it; None, and nothing done, if there is no room.
+pub fn put_one(class: usize, block: *mut u8) -> Option<usize> {
+    here().locked(|state| {
+        let before = state.brought;
+        (state.put(class, &[block]) > 0).then(|| {
+            state.brought = before.wrapping_add(1);
+            before
+        })
+    })
+}
+
+/// Blocks of a class on all shelves.
 pub fn blocks(class: usize) -> usize {
-    if class >= SMALL_COUNT {
-        return 0;
-    }
     ALL.iter().map(|shelf| shelf.locked(|state| usize::from(state.rows[class].len))).sum()
 }
 
@@ -195,9 +223,14 @@ fn whole_lines(class: usize, blocks: usize) -> usize {
     blocks.next_multiple_of(lines)
 }
 
+/// Which of [`BOUNDS`] holds for a class.
+fn kind(class: usize) -> usize {
+    usize::from(is_medium(class))
+}
+
 /// Blocks that a row may hold.
 fn row_max(class: usize) -> usize {
-    (ROW_BYTES_MAX / SHAPES[class].size as usize).min(SLOTS)
+    (BOUNDS[kind(class)].row / SHAPES[class].size as usize).min(SLOTS)
 }
 
 impl Shelf {
@@ -234,7 +267,11 @@ impl Shelf {
 
 impl State {
     const fn new() -> Self {
-        State { bytes: 0, rows: [Row { slots: ptr::null_mut(), len: 0, least: 0 }; SMALL_COUNT] }
+        State {
+            bytes: [0; 2],
+            brought: 0,
+            rows: [Row { slots: ptr::null_mut(), len: 0, least: 0 }; CLASS_COUNT],
+        }
     }
 
     /// Takes the newest blocks, as many as `out` holds or there are; returns how many.
@@ -244,7 +281,7 @@ impl State {
         if count > 0 {
             row.len -= count as u8;
             row.least = row.least.min(row.len);
-            self.bytes -= count * SHAPES[class].size as usize;
+            self.bytes[kind(class)] -= count * SHAPES[class].size as usize;
             // SAFETY: the row has slots, of which the first `len` (as it was) hold blocks.
             unsafe { copy_few(row.slots.add(row.len.into()), out.as_mut_ptr(), count) };
         }
@@ -255,7 +292,8 @@ impl State {
     fn put(&mut self, class: usize, blocks: &[*mut u8]) -> usize {
         let row = &mut self.rows[class];
         let size = SHAPES[class].size as usize;
-        let room = (row_max(class) - usize::from(row.len)).min((SHELF_BYTES_MAX - self.bytes) / size);
+        let bytes = &mut self.bytes[kind(class)];
+        let room = (row_max(class) - usize::from(row.len)).min((BOUNDS[kind(class)].all - *bytes) / size);
         let count = room.min(blocks.len());
         if count == 0 {
             return 0;
@@ -270,7 +308,7 @@ impl State {
         // SAFETY: the row has SLOTS slots, and `len + count` is at most that.
         unsafe { copy_few(blocks.as_ptr(), row.slots.add(row.len.into()), count) };
         row.len += count as u8;
-        self.bytes += count * size;
+        *bytes += count * size;
         count
     }
 }
@@ -291,22 +329,24 @@ mod tests {
         let mut out = [ptr::null_mut(); 4];
         shelf.locked(|state| {
             assert_eq!(state.put(class, &blocks), SLOTS);
-            assert_eq!(state.bytes, SLOTS * 64);
+            assert_eq!(state.bytes, [SLOTS * 64, 0]);
             assert_eq!(state.take(class, &mut out), 4);
             assert_eq!(out, [66, 67, 68, 69].map(address));
             assert_eq!(state.put(class, &blocks[..2]), 2);
-            assert_eq!(state.bytes, (SLOTS - 2) * 64);
+            assert_eq!(state.bytes, [(SLOTS - 2) * 64, 0]);
         });
-        // 32 KiB are a row's bound, 1 MiB a shelf's.
+        // 32 KiB are a row's bound, of medium blocks 256 KiB; 1 MiB is a shelf's, for each kind.
         let shelf = Shelf::new();
         shelf.locked(|state| {
             let large = crate::class::of_size(16 << 10);
-            assert_eq!(state.put(large, &blocks), 2);
-            for class in 1..SMALL_COUNT {
+            let medium = crate::class::of_medium(64 << 10).expect("one");
+            assert_eq!((state.put(large, &blocks), state.put(medium, &blocks)), (2, 4));
+            for class in 1..CLASS_COUNT {
                 state.put(class, &blocks);
             }
-            assert!(state.bytes <= SHELF_BYTES_MAX);
-            assert!(state.bytes > SHELF_BYTES_MAX - (64 << 10), "{}", state.bytes);
+            for (bytes, bounds) in state.bytes.iter().zip(&BOUNDS) {
+                assert!((bounds.all - 2 * bounds.row..=bounds.all).contains(bytes), "{bytes}");
+            }
         });
     }
 

@@ -7,8 +7,11 @@
 //!   └────────┴────────┴────────┴────────┴── ─ ─ ─ ───────┴─────────────────────── ─ ─ ─┘
 //!   bitmap:  0 1 0 1 ..                  one bit a block, 1 = free here
 //! ```
-//! "Live" means: not here; the program has it, or a bin, or a transfer stack. Carving is lazy, so a page is touched when
-//! the program touches it. All functions run under the lock of the slab's class, but for those that find a slab by one of its blocks, and whose it is.
+//! "Live" means: not here; the program has it, or a bin, a shelf, or a transfer stack. Carving is lazy, so a page is touched when
+//! the program touches it. All functions run under the lock of the slab's class, but for those that find a slab by one of its blocks, and whose it is. Which
+//! blocks of a slab of medium ones the program has: [`held`].
+
+mod held;
 
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::Relaxed;
@@ -64,7 +67,8 @@ impl Slab {
         // SAFETY: the span is ours, so its descriptors are.
         unsafe {
             (*descriptor).class = class as u8;
-            (*descriptor).home.store(ANYBODY, Relaxed);
+            // Nobody's home; or no block is held.
+            (*descriptor).tag.store(ANYBODY, Relaxed);
             (*descriptor).body = Body {
                 slab: SlabBody {
                     bitmap: bitmap.cast(),
@@ -131,18 +135,18 @@ impl Slab {
         unsafe { NonNull::new_unchecked(self.descriptor) }
     }
 
-    /// The thread that takes from it before others do.
+    /// The thread that takes from it before others do, if its blocks are small.
     #[inline]
     pub fn home(self) -> Home {
         // SAFETY: a slab's descriptor lies in its region's reservation.
         // Relaxed: it is a wish.
-        unsafe { (*self.descriptor).home.load(Relaxed) }
+        unsafe { (*self.descriptor).tag.load(Relaxed) }
     }
 
-    /// From now on it is this thread's.
+    /// From now on it is this thread's. Of small blocks only.
     pub fn set_home(self, home: Home) {
         // SAFETY: as in `home`.
-        unsafe { (*self.descriptor).home.store(home, Relaxed) }
+        unsafe { (*self.descriptor).tag.store(home, Relaxed) }
     }
 
     /// Its state.

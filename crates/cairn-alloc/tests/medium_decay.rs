@@ -1,20 +1,47 @@
 //! Claim: the pages of free medium blocks go back in time, in a small heap too, where nothing but medium blocks comes and goes: no bin misses, and the
-//! thread never rests.
+//! thread never rests. Also where the one that comes and goes lies on a shelf.
 //!
 //! A test program of its own: the windows of the decay are as short as it says from the start.
 #![cfg(target_arch = "x86_64")]
 
 mod process;
 
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use cairn_alloc::settings;
-use process::{blocks, free_all, resident, written};
+use cairn_alloc::{engine, settings};
+use process::{blocks, free_all, resident, shadow, written};
 
 const SIZE: usize = 100_000;
 
+/// A lone thread's blocks go to their slabs.
 #[test]
 fn free_medium_blocks_lose_their_pages() {
+    let _alone = shadow::alone();
+    lose_their_pages();
+}
+
+#[test]
+fn free_medium_blocks_lose_their_pages_where_there_are_shelves() {
+    let _alone = shadow::alone();
+    let (done, is_done) = channel::<()>();
+    let (born, is_born) = channel();
+    let other = std::thread::spawn(move || {
+        let block = written(16);
+        born.send(()).expect("a listener");
+        is_done.recv().expect_err("no word, only the end");
+        free_all([block]);
+    });
+    is_born.recv().expect("it is there");
+    // A thread that has only medium blocks is not counted.
+    free_all([written(16)]);
+    assert!(engine::statistics().threads >= 2);
+    lose_their_pages();
+    drop(done);
+    other.join().expect("it ends");
+}
+
+fn lose_their_pages() {
     assert!(settings::DECAY_MS.set(50));
     // Slabs of three: each keeps one.
     let (kept, freed): (Vec<_>, Vec<_>) =

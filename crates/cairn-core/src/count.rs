@@ -37,13 +37,15 @@ pub enum Place {
     Threads,
     /// The counters of large blocks.
     Large,
+    /// Which blocks of a slab of medium blocks the program holds.
+    Held,
     /// The mark that a thread's heap is taken.
     Heaps,
 }
 
 impl Place {
     /// All of them, each at its own number.
-    pub const ALL: [Place; 12] = [
+    pub const ALL: [Place; 13] = [
         Place::Other,
         Place::Stack,
         Place::Pool,
@@ -55,6 +57,7 @@ impl Place {
         Place::Capacity,
         Place::Threads,
         Place::Large,
+        Place::Held,
         Place::Heaps,
     ];
 
@@ -72,6 +75,7 @@ impl Place {
             Place::Capacity => "capacity",
             Place::Threads => "threads",
             Place::Large => "large",
+            Place::Held => "held",
             Place::Heaps => "heaps",
         }
     }

@@ -184,10 +184,15 @@ pub mod center {
     }
 }
 
-/// Two classes, so large that a shelf holds two blocks of each.
+/// Two classes, the second one of blocks that count as medium ones. Of the first a shelf holds two.
 pub mod class {
     /// Classes, one of which is none.
-    pub const SMALL_COUNT: usize = 3;
+    pub const CLASS_COUNT: usize = 3;
+
+    /// As in the engine.
+    pub const fn is_medium(class: usize) -> bool {
+        class == 2
+    }
 
     /// What a shelf asks about a class.
     #[derive(Debug)]
@@ -203,7 +208,7 @@ pub mod class {
     }
 
     /// Of each class.
-    pub static SHAPES: [Shape; SMALL_COUNT] = [shape(0), shape(16 << 10), shape(16 << 10)];
+    pub static SHAPES: [Shape; CLASS_COUNT] = [shape(0), shape(16 << 10), shape(16 << 10)];
 }
 
 /// Memory for records, under the locks of the two rooms that it needs in the engine.

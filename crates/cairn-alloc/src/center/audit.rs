@@ -1,11 +1,12 @@
 //! Of the audit: the slabs of each class, the lists that they are in, and the transfer stacks. Under all locks.
 
 use core::ptr::NonNull;
+use core::sync::atomic::Ordering::Relaxed;
 
 use cairn_core::list::Links;
 
 use crate::audit::{Audit, Found, Violation, fault_of, must, must_be};
-use crate::class::{CLASS_COUNT, SHAPES};
+use crate::class::{self, CLASS_COUNT, SHAPES};
 use crate::descriptor::{Descriptor, Holes, Kind, NO_LIST};
 use crate::pages;
 use crate::region::{self, Place, Region};
@@ -67,6 +68,13 @@ fn check_slab(audit: &mut Audit, place: Place) -> Found {
         wrong("is said to have its first free blocks behind all that it handed out")
     })?;
     must_be(free, set, || wrong("counts another number of free blocks than its bitmap has"))?;
+    if class::is_medium(class) {
+        // SAFETY: a slab of at most 32 blocks has one word, which counts since a block was carved.
+        let bits = unsafe { *body.bitmap };
+        let held = u64::from(slab.held().load(Relaxed));
+        must(held & bits == 0, || wrong("has free blocks that the program holds"))?;
+        must(held >> carved == 0, || wrong("never handed out what the program holds of it"))?;
+    }
     let list = list_for(slab.available(), class);
     must_be(body.list.into(), list.into(), || wrong("is in the list of another fullness"))?;
     must_be(body.leave_at.into(), leave_at(slab, class).into(), || {

@@ -1,9 +1,10 @@
 //! Of the audit: shelves. Under all their locks, so that what lies on one stays there.
 
 use crate::audit::{Audit, Found, Violation, fault_of, must, must_be};
-use crate::class::{SHAPES, SMALL_COUNT};
+use crate::class::{SHAPES, is_medium};
+use crate::slab::Slab;
 
-use super::{ALL, Row, SHELF_BYTES_MAX, SLOTS, Slot, State, row_max};
+use super::{ALL, BOUNDS, Row, SLOTS, Slot, State, kind, row_max};
 
 const SUBJECT: &str = "a shelf";
 
@@ -33,8 +34,8 @@ fn blocks_of(row: &Row) -> &[Slot] {
 }
 
 fn check_shelf(audit: &mut Audit, state: &State) -> Found {
-    let mut bytes = 0;
-    for (class, shape) in SHAPES[..SMALL_COUNT].iter().enumerate().skip(1) {
+    let mut bytes = [0; 2];
+    for (class, shape) in SHAPES.iter().enumerate().skip(1) {
         let row = &state.rows[class];
         let wrong = |what| Violation::new(SUBJECT, what).at(row.slots.addr()).of(class);
         let len = usize::from(row.len);
@@ -45,10 +46,14 @@ fn check_shelf(audit: &mut Audit, state: &State) -> Found {
             continue;
         }
         audit.record("a row of a shelf", row.slots.addr(), SLOTS * size_of::<Slot>())?;
-        bytes += len * shape.size as usize;
+        bytes[kind(class)] += len * shape.size as usize;
         for block in blocks_of(row).iter().map(|block| block.addr()) {
             let wrong = |what| Violation::new(SUBJECT, what).at(block).of(class);
             fault_of(block, class).map_or(Ok(()), |what| Err(wrong(what)))?;
+            let slab = Slab::of_block(block, class).filter(|_| is_medium(class));
+            must(!slab.is_some_and(|(slab, _)| slab.is_held(block, class)), || {
+                wrong("holds a block that the program holds, too")
+            })?;
             // Before the shelves only slabs were looked at, and those did not mark blocks.
             let met = audit.scratch.mark(block, 1);
             must(met.is_none(), || wrong("holds a block that lies on a shelf a second time"))?;
@@ -56,8 +61,10 @@ fn check_shelf(audit: &mut Audit, state: &State) -> Found {
         }
     }
     let wrong = |what| Violation::new(SUBJECT, what);
-    must_be(state.bytes, bytes, || wrong("counts the bytes of its blocks wrongly"))?;
-    must(bytes <= SHELF_BYTES_MAX, || wrong("holds more than it may").is(bytes, SHELF_BYTES_MAX))
+    bytes.into_iter().zip(state.bytes).zip(&BOUNDS).try_for_each(|((bytes, counted), bounds)| {
+        must_be(counted, bytes, || wrong("counts the bytes of its blocks wrongly"))?;
+        must(bytes <= bounds.all, || wrong("holds more than it may").is(bytes, bounds.all))
+    })
 }
 
 /// Ways to damage a shelf, for tests.
@@ -70,7 +77,7 @@ pub mod damage {
         // SAFETY: one test damages at a time.
         let state = unsafe { &mut *ALL[0].state.get() };
         let row = &mut state.rows[class];
-        (&raw mut state.bytes, &raw mut row.len, &raw mut row.least, row.slots)
+        (&raw mut state.bytes[kind(class)], &raw mut row.len, &raw mut row.least, row.slots)
     }
 
     /// Puts a block on the first shelf.

@@ -95,6 +95,25 @@ fn a_shelf_is_settled_while_it_is_used() {
     });
 }
 
+/// Medium blocks come and go one by one.
+#[test]
+fn a_block_that_waits_is_taken_by_one() {
+    const MEDIUM: usize = 2;
+    tool::check(4, || {
+        assert_eq!(shelf::put_one(MEDIUM, block(1)), Some(0));
+        let taken = Arc::new(AtomicUsize::new(0));
+        let sum = taken.clone();
+        tool::crowd(2, move |_| {
+            let block = shelf::take_one(MEDIUM);
+            if !block.is_null() {
+                sum.fetch_add(1, Relaxed);
+            }
+        });
+        let left = shelf::blocks(MEDIUM);
+        assert_eq!(taken.load(Relaxed) + left, 1, "taken by one, or left on the other CPU's shelf");
+    });
+}
+
 /// A fork holds all locks, so it stops the other thread outside of them: what is then in that thread's hands lies nowhere else.
 #[test]
 fn a_fork_finds_no_block_twice() {

@@ -1,6 +1,7 @@
 //! Shelves and transfer stacks: their blocks, bounds, chains.
 
-use super::{allocate, alone, free, half_free, is_whole, says_among_others, wrong_among_others};
+use super::{allocate, alone, free, half_free, is_whole, says_among_others, slab_of, wrong_among_others};
+use crate::class::of_medium;
 use crate::{center, shelf};
 
 #[test]
@@ -60,5 +61,27 @@ fn shelves_and_stacks() {
         assert_eq!(shelf::damage::take(class), live);
         is_whole();
         kept.into_iter().for_each(free);
+    });
+}
+
+#[test]
+fn medium_blocks_on_shelves() {
+    alone(|| {
+        const SIZE: usize = 40_000;
+        let class = of_medium(SIZE).expect("one");
+        let [block, other] = [(); 2].map(|()| allocate(SIZE));
+        let slab = slab_of(block);
+        assert_eq!(shelf::damage::put(class, block), 1);
+        says_among_others("a shelf holds a block that the program holds, too");
+        // As if it had been freed.
+        assert!(slab.take_back(block.addr(), class));
+        is_whole();
+        let (bytes, ..) = shelf::damage::fields(class);
+        // SAFETY: a field of the first shelf.
+        wrong_among_others(bytes, unsafe { *bytes } - 1, "bytes of its blocks");
+        assert_eq!(shelf::damage::take(class), block);
+        slab.hand_out(block.addr(), class);
+        [block, other].into_iter().for_each(free);
+        is_whole();
     });
 }

@@ -60,6 +60,22 @@ fn slabs() {
 }
 
 #[test]
+fn medium_blocks_that_the_program_holds() {
+    alone(|| {
+        let [block, other] = [(); 2].map(|()| allocate(40_000));
+        let slab = slab_of(block);
+        assert_eq!(slab.descriptor(), slab_of(other).descriptor());
+        free(other);
+        assert_eq!((slab.body().carved, slab.body().free), (2, 1));
+        let held = slab.held().as_ptr();
+        wrong_among_others(held, 0b11, "has free blocks that the program holds");
+        wrong_among_others(held, 0b101, "never handed out what the program holds of it");
+        free(block);
+        is_whole();
+    });
+}
+
+#[test]
 fn bits_of_blocks_that_were_never_handed_out() {
     alone(|| {
         let block = allocate(2000);
