@@ -67,6 +67,9 @@ const BATCHES_APART: u8 = 8;
 /// if they are of no more blocks than this.
 pub const SPREAD_MAX: usize = 128;
 
+/// A bin that is shut keeps an array of at most so many slots.
+const KEPT_SLOTS: usize = 31;
+
 /// What a bin without an array points at.
 static NULL: AtomicUsize = AtomicUsize::new(0);
 const NULL_END: *mut Slot = (&raw const NULL).wrapping_add(1).cast_mut().cast();
@@ -160,6 +163,18 @@ impl Bin {
         true
     }
 
+    /// Takes the empty bin's capacity away. A small array stays, for whoever opens the bin again: threads that live shortly would take and give back
+    /// a hundred of them each, all under one lock.
+    pub fn shut(&self, cold: &Cold) {
+        debug_assert!(self.len(cold) == 0);
+        if usize::from(cold.slots.get()) > KEPT_SLOTS {
+            self.set_capacity(cold, 0);
+        } else {
+            cold.forget();
+            self.limit.set(cold.base.load(Relaxed));
+        }
+    }
+
     /// Moves the blocks to another array, which has room for them.
     ///
     /// A fork may stop this at any instruction, and its child must find either array whole: so while `base` changes the bin
@@ -184,12 +199,14 @@ impl Bin {
     /// In the child of a fork: makes a bin whose thread no longer exists one without an array. `take_out` empties it first,
     /// unless the thread was just changing the array: then the blocks are lost, to the child only.
     pub fn bury(&self, cold: &Cold, take_out: impl FnOnce()) {
-        if self.top.load(Relaxed) != NULL_END {
+        let (top, base) = (self.top.load(Relaxed), cold.base.load(Relaxed));
+        if top == base && self.limit.get() == base {
+            // Shut, or without an array. Nothing to do: the page stays shared with the parent.
+            return;
+        }
+        if top != NULL_END {
             take_out();
             self.set_capacity(cold, 0);
-        } else if cold.base.load(Relaxed) == NULL_END && self.limit.get() == NULL_END {
-            // Nothing to do: the page stays shared with the parent.
-            return;
         }
         self.top.store(NULL_END, Relaxed);
         self.limit.set(NULL_END);
@@ -417,6 +434,27 @@ mod tests {
             assert!((0..300).all(|_| !is_spread(9, 3)));
             cold.begin_anew();
         }
+    }
+
+    #[test]
+    fn a_bin_that_is_shut_keeps_a_small_array() {
+        let (bin, cold) = (Bin::nothing(), Cold::nothing());
+        let base = || cold.base.load(Relaxed);
+        let block: Slot = ptr::without_provenance_mut(4096);
+        assert!(bin.set_capacity(&cold, 20) && bin.push(block));
+        assert_eq!(bin.pop(), block);
+        let kept = base();
+        bin.shut(&cold);
+        assert_eq!((bin.capacity(&cold), base()), (0, kept));
+        assert!(!bin.push(block) && bin.pop().is_null(), "empty and full at once");
+        bin.bury(&cold, || panic!("there is nothing to take out"));
+        assert_eq!(base(), kept, "what the child of a fork needn't touch it shares");
+        assert!(bin.set_capacity(&cold, KEPT_SLOTS));
+        assert_eq!(base(), kept);
+        assert!(bin.set_capacity(&cold, KEPT_SLOTS + 1));
+        bin.shut(&cold);
+        assert_eq!(base(), NULL_END, "a larger one goes back");
+        assert!(!bin.push(block) && bin.pop().is_null());
     }
 
     #[test]

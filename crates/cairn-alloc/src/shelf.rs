@@ -176,7 +176,7 @@ pub fn put(class: usize, hands: &Hands) {
 pub fn settle(idle_only: bool) {
     for shelf in ALL.iter() {
         if shelf.locked(|state| state.bytes) != [0; 2] {
-            (1..CLASS_COUNT).for_each(|class| shelf.settle_row(class, idle_only));
+            shelf.settle(idle_only);
         }
     }
 }
@@ -250,17 +250,14 @@ impl Shelf {
         self.state.with_mut(|state| run(unsafe { &mut *state }))
     }
 
-    fn settle_row(&self, class: usize, idle_only: bool) {
+    fn settle(&self, idle_only: bool) {
         let mut blocks = [ptr::null_mut(); SLOTS];
-        let count = self.locked(|state| {
-            let row = &state.rows[class];
-            let surplus = usize::from(if idle_only { row.least } else { row.len });
-            let count = state.take(class, &mut blocks[..surplus]);
-            state.rows[class].least = state.rows[class].len;
-            count
-        });
-        if count > 0 {
+        let mut from = 1;
+        // The slabs' turn is outside of the lock.
+        while let Some((class, count)) = self.locked(|state| state.take_surplus(from, idle_only, &mut blocks))
+        {
             center::of(class).flush(class, &blocks[..count], || ());
+            from = class + 1;
         }
     }
 }
@@ -286,6 +283,24 @@ impl State {
             unsafe { copy_few(row.slots.add(row.len.into()), out.as_mut_ptr(), count) };
         }
         count
+    }
+
+    /// Takes all blocks of the first class from `from` on that has any, with `idle_only` those that nobody has needed since the last such call; gives the class and
+    /// how many.
+    fn take_surplus(
+        &mut self,
+        from: usize,
+        idle_only: bool,
+        out: &mut [*mut u8; SLOTS],
+    ) -> Option<(usize, usize)> {
+        (from..CLASS_COUNT).find_map(|class| {
+            let row = &self.rows[class];
+            let surplus = usize::from(if idle_only { row.least } else { row.len });
+            let count = self.take(class, &mut out[..surplus]);
+            let row = &mut self.rows[class];
+            row.least = row.len;
+            (count > 0).then_some((class, count))
+        })
     }
 
     /// Puts the last of `blocks` in, as many as there is room for; returns how many.

@@ -331,7 +331,7 @@ impl Heap {
             self.hand_over(class, BATCH_MAX);
         }
         self.discharge(bin.capacity(cold) * SHAPES[class].size as usize);
-        bin.set_capacity(cold, 0);
+        bin.shut(cold);
     }
 
     /// After the miss of a class's bin of this capacity, every so many misses: closes bins that are idle, and lets free pages decay.

@@ -12,6 +12,7 @@ use crate::bin::audit::{Filled, null_is_null};
 use crate::class::{self, SHAPES, SMALL_COUNT};
 use crate::pages;
 
+use super::capacity::in_lumps;
 use super::{CAPACITY_BYTES, Heap, NOBODY, REGISTRY, living};
 
 const SUBJECT: &str = "a thread's bin";
@@ -58,7 +59,7 @@ pub fn check(audit: &mut Audit) -> Found {
         // Who left it, left it empty.
         fence(Acquire);
         taken += usize::from(is_taken);
-        capacity += heap.capacity_bytes.load(Relaxed);
+        capacity += in_lumps(heap.capacity_bytes.load(Relaxed));
         if audit.alone || !is_taken || own == at {
             heap.check(is_taken)?;
         }
@@ -90,8 +91,8 @@ impl Heap {
                 continue;
             }
             must(class > 0, || wrong("for what is no small block is not empty and full at once"))?;
-            must(is_taken, || wrong("has room, and its thread has ended"))?;
             let (capacity, slots) = bin.extent(cold);
+            must(is_taken || capacity == 0, || wrong("has room, and its thread has ended"))?;
             let most = usize::from(shape.bin_max);
             must(capacity <= most, || wrong("may hold more than its class allows").is(capacity, most))?;
             must(capacity <= slots, || wrong("may hold more than its array").is(capacity, slots))?;

@@ -10,6 +10,7 @@
 use core::ptr;
 use core::sync::atomic::Ordering::Relaxed;
 
+use super::capacity::in_lumps;
 use super::{CAPACITY_BYTES, Heap, NOBODY, REGISTRY, current, living, mine};
 use crate::bin::{Bin, Cold};
 use crate::class::SMALL_COUNT;
@@ -154,7 +155,7 @@ pub fn bury_the_dead() {
         }
         if ptr::eq(heap, mine) {
             threads = 1;
-            capacity = heap.capacity_bytes.load(Relaxed);
+            capacity = in_lumps(heap.capacity_bytes.load(Relaxed));
             continue;
         }
         let hands = &heap.hands;

@@ -3,6 +3,7 @@
 //! A bin starts with room for one block, doubles at each miss up to a batch, then only when it swings between full
 //! and empty, and loses all when it was idle for some looks ([`Heap::housekeeping`]). What all capacities together may hold is bounded per thread and for the process.
 
+use core::ops::Deref;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use cairn_core::count::{self, Place};
@@ -12,8 +13,10 @@ use crate::class::{self, SHAPES};
 use crate::transfer::BATCH_MAX;
 use crate::{region, settings};
 
-/// Bytes that all bins of all threads may hold.
-pub static CAPACITY_BYTES: AtomicUsize = AtomicUsize::new(0);
+/// Bytes that all bins of all threads may hold, those of each thread as [`in_lumps`].
+pub static CAPACITY_BYTES: Apart = Apart(AtomicUsize::new(0));
+/// A thread counts in lumps of so many bytes: the sum is everybody's, and a thread that begins has some hundred small steps to go.
+pub const LUMP: usize = 8 << 10;
 /// Bytes that the bins of all threads may hold together at least;
 const PROCESS_BYTES_MIN: usize = 32 << 20;
 /// and this part of what is committed.
@@ -30,6 +33,23 @@ const SWING_HALVES_MAX: usize = 3;
 /// Misses between two attempts to let a bin grow where the thread has as much as it may: to find that out costs more than the rest of a
 /// miss.
 const MISSES_PER_CHARGE: usize = 16;
+
+/// Alone in its cache lines: beside it other statics would be that each miss reads.
+#[repr(align(128))]
+pub struct Apart(AtomicUsize);
+
+impl Deref for Apart {
+    type Target = AtomicUsize;
+
+    fn deref(&self) -> &AtomicUsize {
+        &self.0
+    }
+}
+
+/// What the bins of a thread count for that may hold so many bytes.
+pub fn in_lumps(bytes: usize) -> usize {
+    bytes.next_multiple_of(LUMP)
+}
 
 /// Why a bin could not do its work.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,7 +102,8 @@ impl Heap {
 
     /// Whether the bins may hold `bytes` more; if so they are counted.
     pub(super) fn charge(&self, bytes: usize) -> bool {
-        let mine = self.capacity_bytes.load(Relaxed) + bytes;
+        let before = self.capacity_bytes.load(Relaxed);
+        let mine = before + bytes;
         let limit = PROCESS_BYTES_MIN.max(committed_bytes() / PROCESS_SHARE);
         // Relaxed: a bound, not a lock; a race oversteps it by a block or two.
         // The least share is every thread's, or the late ones would pay for those that took theirs early and wait.
@@ -91,8 +112,11 @@ impl Heap {
             return false;
         }
         self.capacity_bytes.store(mine, Relaxed);
-        count::atomic(Place::Capacity, &CAPACITY_BYTES);
-        CAPACITY_BYTES.fetch_add(bytes, Relaxed);
+        let lumps = in_lumps(mine) - in_lumps(before);
+        if lumps > 0 {
+            count::atomic(Place::Capacity, &*CAPACITY_BYTES);
+            CAPACITY_BYTES.fetch_add(lumps, Relaxed);
+        }
         true
     }
 
@@ -106,10 +130,14 @@ impl Heap {
     }
 
     pub(super) fn discharge(&self, bytes: usize) {
-        self.capacity_bytes.store(self.capacity_bytes.load(Relaxed) - bytes, Relaxed);
+        let before = self.capacity_bytes.load(Relaxed);
+        self.capacity_bytes.store(before - bytes, Relaxed);
         self.refused_until.store(0, Relaxed);
-        count::atomic(Place::Capacity, &CAPACITY_BYTES);
-        CAPACITY_BYTES.fetch_sub(bytes, Relaxed);
+        let lumps = in_lumps(before) - in_lumps(before - bytes);
+        if lumps > 0 {
+            count::atomic(Place::Capacity, &*CAPACITY_BYTES);
+            CAPACITY_BYTES.fetch_sub(lumps, Relaxed);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::vec::Vec;
 
-use super::capacity::THREAD_BYTES_MIN;
+use super::capacity::{LUMP, THREAD_BYTES_MIN};
 use super::*;
 use crate::audit::tests::{allocate, free, in_a_process_of_its_own};
 use crate::class;
@@ -97,6 +97,27 @@ fn refusals() {
     // As in the child of a fork, which this might be: nobody else has a heap.
     bury_the_dead();
     assert!(ask(heap, LARGE) > capacity, "a refusal among many threads outlives them");
+}
+
+fn lumps() {
+    let heap = current().expect("a heap");
+    // To the begin of a lump.
+    let rest = LUMP - heap.capacity_bytes.load(Relaxed) % LUMP;
+    assert!(heap.charge(rest));
+    let begin = CAPACITY_BYTES.load(Relaxed);
+    let counted = || CAPACITY_BYTES.load(Relaxed) - begin;
+    assert!((0..LUMP / 16).all(|_| heap.charge(16) && counted() == LUMP));
+    assert!(heap.charge(1) && counted() == 2 * LUMP);
+    heap.discharge(1);
+    assert_eq!(counted(), LUMP);
+    heap.discharge(LUMP);
+    assert_eq!(counted(), 0);
+}
+
+#[test]
+fn what_all_bins_may_hold_is_counted_in_lumps() {
+    let name = "thread::tests::what_all_bins_may_hold_is_counted_in_lumps";
+    in_a_process_of_its_own(name, lumps);
 }
 
 #[test]
