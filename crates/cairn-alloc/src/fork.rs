@@ -5,7 +5,8 @@
 //! their bins goes back to the centers ("the child owns what its dead threads owned"). Bins are consistent at every
 //! instruction (see `Bin::push`), and the transfer stacks by design; what a thread was just carrying
 //! between two places is in its hands (thread/hands.rs), and goes to its slabs too. Lost to the child are only a batch that was right
-//! between a transfer stack and a bin, and the block that a thread of the program was just given or about to free.
+//! between a transfer stack and a bin, a row that was on its way from a shelf to its slabs, and the block that a thread of the program was just given or about to
+//! free.
 //! The chunk of 2 MiB that may just have been out to be filled (pages/huge.rs) comes back.
 //!
 //! A fork in a signal handler, and handlers of the fork that allocate: see inside.rs.

@@ -3,14 +3,15 @@
 //! ```text
 //!   address ─ in no region ──────────────────────────────► foreign
 //!           ─ in a slab ─ begins no block ───────────────► interior
+//!           │            ─ a medium block: freed before ──► if the program doesn't hold it (slab/held.rs)
 //!           │            ─ has the mark of a free block ─► freed before, if it waits anywhere (audit/whereabouts.rs)
-//!           │            ─ a medium block that nobody holds ► freed before (slab/held.rs)
 //!           │            ─ unmarked granule: the slab's bitmap decides
 //!           │            ─ else a live block of the slab's class
 //!           ─ begins a large block ──────────────────────► large.rs says which
 //!           ─ else ──────────────────────────────────────► freed before, inside a large block, Cairn's own
 //! ```
-//! The fast path of free makes the first four judgements in a few instructions ([`class::Entry`], mark.rs); this is the same with words.
+//! The fast path of free makes most of these judgements in a few instructions ([`class::Entry`], mark.rs), and leaves medium blocks and unmarked granules to this,
+//! which is the same with words.
 
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 

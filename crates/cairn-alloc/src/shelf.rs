@@ -11,7 +11,8 @@
 //! with the CPUs, not with the threads. Large bins move whole batches and don't come here.
 //!
 //! Medium blocks have no bins (medium.rs). Where several threads replace them they would wait for the class's lock, take and give back slabs of one block, and get
-//! memory that another CPU wrote to last. Some of each class on the shelf are enough against that.
+//! memory that another CPU wrote to last. Some of each class on the shelf are enough against that. Who comes first has the room; what nobody needs leaves
+//! it after a window or two of the decay.
 //!
 //! A shelf is chosen by the CPU number of the moment. The thread may be moved to another CPU right after, so each shelf has
 //! a lock, which is free nearly always.

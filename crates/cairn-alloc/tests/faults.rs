@@ -142,6 +142,15 @@ fn a_medium_block_freed_twice() {
         if number % 2 == 1 {
             Cairn.dealloc(blocks[0], layout(70_000, 8));
         }
+        if number == 3 {
+            engine::trim(0);
+            assert!(
+                engine::statistics()
+                    .classes
+                    .iter()
+                    .all(|class| class.block_size != 73_728 || class.slab_bytes == 0)
+            );
+        }
         Cairn.dealloc(blocks[1], layout(70_000, 8));
         std::process::exit(0);
     });

@@ -27,14 +27,13 @@ fn free_medium_blocks_lose_their_pages_where_there_are_shelves() {
     let (done, is_done) = channel::<()>();
     let (born, is_born) = channel();
     let other = std::thread::spawn(move || {
-        let block = written(16);
+        let block = written(SIZE);
         born.send(()).expect("a listener");
         is_done.recv().expect_err("no word, only the end");
         free_all([block]);
     });
     is_born.recv().expect("it is there");
-    // A thread that has only medium blocks is not counted.
-    free_all([written(16)]);
+    free_all([written(SIZE)]);
     assert!(engine::statistics().threads >= 2);
     lose_their_pages();
     drop(done);

@@ -14,6 +14,7 @@ mod slabs;
 mod spans;
 mod whereabouts;
 
+use core::sync::atomic::Ordering::Relaxed;
 use std::process::Output;
 use std::string::String;
 use std::sync::{Mutex, PoisonError};
@@ -21,10 +22,10 @@ use std::vec::Vec;
 
 use super::{Failure, check_as};
 use crate::class::{self, SHAPES};
-use crate::descriptor::Descriptor;
+use crate::descriptor::{Descriptor, Kind};
 use crate::region::{self, Place};
 use crate::slab::Slab;
-use crate::{center, engine, thread};
+use crate::{center, engine, pages, thread};
 
 /// Runs a test that uses the heap of the process in a thread of its own, which has ended, with its bins empty, before the next one
 /// begins.
@@ -78,6 +79,25 @@ fn verdict(alone: bool) -> String {
 pub(crate) fn is_whole() {
     assert_eq!(verdict(true), "");
     assert_eq!(verdict(false), "");
+    live_medium_blocks_are_held();
+}
+
+/// The program holds as many medium blocks as are live. (An audit can't say so: a fork or a `longjmp` may have lost some on their way.)
+#[track_caller]
+fn live_medium_blocks_are_held() {
+    let mut held = 0;
+    for region in region::regions() {
+        let granules = 0..region.committed();
+        let slabs = granules.filter(|&granule| pages::kind_at(region, granule) == Some(Kind::Slab));
+        let slabs = slabs.map(|granule| Place { region, granule });
+        held += slabs
+            .filter(|place| class::is_medium(place.class()))
+            .map(|place| Slab::at(place).held().load(Relaxed).count_ones() as usize)
+            .sum::<usize>();
+    }
+    let statistics = engine::statistics();
+    let live = statistics.classes.iter().enumerate().filter(|(class, _)| class::is_medium(*class));
+    assert_eq!(held, live.map(|(_, class)| class.live_blocks).sum::<usize>(), "held, live");
 }
 
 /// The audit says these words, while nobody else runs.

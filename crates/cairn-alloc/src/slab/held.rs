@@ -23,8 +23,8 @@ use crate::class::SHAPES;
 
 impl Slab {
     /// One bit a block of a slab of medium blocks: set if the program holds it.
-    pub fn held(self) -> &'static AtomicU32 {
-        // SAFETY: a slab's descriptor lies in its region's reservation, which stays.
+    pub fn held<'a>(self) -> &'a AtomicU32 {
+        // SAFETY: the caller has found the slab by an address in it, or has its class's lock: its region, with all descriptors, stays as long as a slab is there.
         unsafe { &(*self.descriptor).tag }
     }
 
@@ -46,9 +46,13 @@ impl Slab {
         self.held().fetch_and(!bit, Relaxed) & bit != 0
     }
 
+    /// The bit of the block of `class` that begins at `address`; none, so it isn't held, if there is no such block in this slab: a second free may come here just
+    /// when the slab has gone and another one is there.
     fn bit(self, address: usize, class: usize) -> u32 {
-        let block = SHAPES[class].index_of(self.offset_of(address));
-        // A wild free may come here just when its slab has gone: then it is some bit, and not set.
-        1u32.wrapping_shl(block as u32)
+        let (shape, offset) = (&SHAPES[class], self.offset_of(address));
+        if offset >= (shape.blocks * shape.size) as usize {
+            return 0;
+        }
+        shape.index_at(offset).map_or(0, |block| 1 << block)
     }
 }

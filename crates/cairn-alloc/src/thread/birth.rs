@@ -113,9 +113,12 @@ fn leave(heap: &Heap) {
     heap.listing.leave();
 }
 
-/// Makes sure that the fork handlers are registered, as the first birth does: a mode may have locks before anybody is born.
+/// Gives the calling thread a heap if it never had one. So it is counted, and the fork handlers are registered: a mode may have locks before anybody is
+/// born.
 pub fn be_born() {
-    current();
+    if slot::state() == State::Unborn {
+        current();
+    }
 }
 
 /// Whether another thread has bins.
