@@ -55,7 +55,7 @@ struct Bounds {
 }
 
 /// For small blocks and for medium ones: neither takes the other's room.
-const BOUNDS: [Bounds; 2] = [Bounds { row: 32 << 10, all: 1 << 20 }, Bounds { row: 256 << 10, all: 1 << 20 }];
+const BOUNDS: [Bounds; 2] = [Bounds { row: 32 << 10, all: 1 << 20 }, Bounds { row: 256 << 10, all: 2 << 20 }];
 /// Blocks that are fetched for the shelf besides those that were asked for.
 const EXTRA: usize = 12;
 /// A bin that moves more blocks than this at a time needs no shelf.
@@ -351,7 +351,7 @@ mod tests {
             assert_eq!(state.put(class, &blocks[..2]), 2);
             assert_eq!(state.bytes, [(SLOTS - 2) * 64, 0]);
         });
-        // 32 KiB are a row's bound, of medium blocks 256 KiB; 1 MiB is a shelf's, for each kind.
+        // 32 KiB are a row's bound, of medium blocks 256 KiB; 1 MiB is a shelf's, of medium blocks 2.
         let shelf = Shelf::new();
         shelf.locked(|state| {
             let large = crate::class::of_size(16 << 10);
