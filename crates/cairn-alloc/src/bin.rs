@@ -6,7 +6,7 @@
 //! ```
 //! `top[-1]` is the newest block; below the oldest one stands a null, so that an empty bin yields null without a
 //! comparison. The bin is empty iff `top == base`, full iff `top == limit`. A bin without an array points at a shared null
-//! and is empty and full at once.
+//! and is empty and full at once; so is one that is shut, which has an array and `limit == base`.
 
 #[cfg(not(any(loom, shuttle, cairn_mutants)))]
 #[path = "audit/bin.rs"]
@@ -196,11 +196,12 @@ impl Bin {
         unsafe { give_array(old, old_slots) };
     }
 
-    /// In the child of a fork: makes a bin whose thread no longer exists one without an array. `take_out` empties it first,
+    /// In the child of a fork: takes the room of a bin whose thread no longer exists, and its array, unless it was shut already. `take_out` empties it first,
     /// unless the thread was just changing the array: then the blocks are lost, to the child only.
     pub fn bury(&self, cold: &Cold, take_out: impl FnOnce()) {
         let (top, base) = (self.top.load(Relaxed), cold.base.load(Relaxed));
-        if top == base && self.limit.get() == base {
+        let is_shut = top == base && self.limit.get() == base;
+        if is_shut && (base != NULL_END || cold.slots.get() == 0) {
             // Shut, or without an array. Nothing to do: the page stays shared with the parent.
             return;
         }
@@ -306,6 +307,7 @@ impl Cold {
     /// The thread ends; the next one that gets these bins begins with few blocks.
     pub fn begin_anew(&self) {
         self.batches_apart.set(0);
+        self.fulls.set(0);
         self.swings.set(false);
         self.fed.set(0);
     }
@@ -437,6 +439,16 @@ mod tests {
     }
 
     #[test]
+    fn a_bin_knows_nothing_of_the_thread_before() {
+        let cold = Cold::nothing();
+        cold.fulls.set(3);
+        cold.fed.set(2);
+        cold.swings.set(true);
+        cold.begin_anew();
+        assert_eq!((cold.fulls.get(), cold.fed.get(), cold.swings.get()), (0, 0, false));
+    }
+
+    #[test]
     fn a_bin_that_is_shut_keeps_a_small_array() {
         let (bin, cold) = (Bin::nothing(), Cold::nothing());
         let base = || cold.base.load(Relaxed);
@@ -449,6 +461,12 @@ mod tests {
         assert!(!bin.push(block) && bin.pop().is_null(), "empty and full at once");
         bin.bury(&cold, || panic!("there is nothing to take out"));
         assert_eq!(base(), kept, "what the child of a fork needn't touch it shares");
+        assert!(bin.set_capacity(&cold, 3));
+        bin.bury(&cold, || ());
+        assert_eq!((bin.capacity(&cold), base()), (0, NULL_END), "an empty one with room isn't shut");
+        assert!(bin.set_capacity(&cold, 20));
+        let kept = base();
+        bin.shut(&cold);
         assert!(bin.set_capacity(&cold, KEPT_SLOTS));
         assert_eq!(base(), kept);
         assert!(bin.set_capacity(&cold, KEPT_SLOTS + 1));

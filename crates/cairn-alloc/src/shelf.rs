@@ -369,17 +369,22 @@ mod tests {
     #[test]
     fn what_stayed_since_the_last_look_is_surplus() {
         let shelf = Shelf::new();
-        let class = crate::class::of_size(64);
+        let classes = [64, 128].map(crate::class::of_size);
         let blocks: [*mut u8; 8] = core::array::from_fn(address);
-        let mut out = [ptr::null_mut(); 8];
-        let least = |shelf: &Shelf| shelf.locked(|state| state.rows[class].least);
-        shelf.locked(|state| state.put(class, &blocks));
-        assert_eq!(least(&shelf), 0, "they came after the last look");
-        shelf.locked(|state| state.rows[class].least = state.rows[class].len);
+        let mut out = [ptr::null_mut(); SLOTS];
+        shelf.locked(|state| classes.map(|class| state.put(class, &blocks)));
+        let mut surplus =
+            |from, idle_only| shelf.locked(|state| state.take_surplus(from, idle_only, &mut out));
+        assert_eq!(surplus(1, true), None, "they came after the last look");
         shelf.locked(|state| {
-            state.take(class, &mut out[..5]);
-            state.put(class, &blocks[..5]);
+            let mut out = [ptr::null_mut(); 5];
+            state.take(classes[0], &mut out);
+            state.put(classes[0], &blocks[..5]);
         });
-        assert_eq!(least(&shelf), 3);
+        assert_eq!(surplus(1, true), Some((classes[0], 3)));
+        assert_eq!(surplus(classes[0] + 1, true), Some((classes[1], 8)));
+        assert_eq!(surplus(classes[1] + 1, true), None);
+        assert_eq!(surplus(1, false), Some((classes[0], 5)), "needed or not");
+        assert_eq!(surplus(1, false), None);
     }
 }

@@ -30,17 +30,13 @@ impl Bin {
         if top == NULL_END || !os::barrier_everywhere() || cold.base.load(Relaxed) != base {
             return None;
         }
-        let bytes = top.addr().wrapping_sub(base.addr());
-        // An odd number of bytes is as wrong as a length that is too great.
-        let len =
-            if bytes.is_multiple_of(size_of::<Slot>()) { bytes / size_of::<Slot>() } else { usize::MAX };
-        Some(Filled { base, len })
+        Some(Filled::until(base, top))
     }
 
-    /// The same for its own thread.
+    /// The same for its own thread, or if nobody uses it.
     pub fn look_own(&self, cold: &Cold) -> Option<Filled> {
         let base = cold.base.load(Relaxed);
-        (base != NULL_END).then(|| Filled { base, len: self.len(cold) })
+        (base != NULL_END).then(|| Filled::until(base, self.top.load(Relaxed)))
     }
 
     /// Whether the bin is one without an array. For its own thread, or if none has it.
@@ -62,6 +58,14 @@ impl Bin {
 }
 
 impl Filled {
+    fn until(base: *mut Slot, top: *mut Slot) -> Filled {
+        let bytes = top.addr().wrapping_sub(base.addr());
+        // An odd number of bytes is as wrong as a length that is too great.
+        let len =
+            if bytes.is_multiple_of(size_of::<Slot>()) { bytes / size_of::<Slot>() } else { usize::MAX };
+        Filled { base, len }
+    }
+
     /// Where the array begins: one slot before the base.
     pub fn array(self) -> usize {
         self.base.addr() - size_of::<Slot>()

@@ -47,7 +47,7 @@ impl Slab {
     }
 
     /// The bit of the block of `class` that begins at `address`; none, so it isn't held, if there is no such block in this slab: a second free may come here just
-    /// when the slab has gone and another one is there.
+    /// when the slab has gone and another one of its class is there.
     fn bit(self, address: usize, class: usize) -> u32 {
         let (shape, offset) = (&SHAPES[class], self.offset_of(address));
         if offset >= (shape.blocks * shape.size) as usize {

@@ -60,11 +60,12 @@ pub fn check(audit: &mut Audit) -> Found {
         fence(Acquire);
         taken += usize::from(is_taken);
         capacity += in_lumps(heap.capacity_bytes.load(Relaxed));
-        if audit.alone || !is_taken || own == at {
+        let is_still = audit.alone || !is_taken || own == at;
+        if is_still {
             heap.check(is_taken)?;
         }
         for class in 1..SMALL_COUNT {
-            heap.check_blocks(audit, class)?;
+            heap.check_blocks(audit, class, is_still)?;
         }
     }
     audit.seen.threads = taken;
@@ -96,7 +97,7 @@ impl Heap {
             let most = usize::from(shape.bin_max);
             must(capacity <= most, || wrong("may hold more than its class allows").is(capacity, most))?;
             must(capacity <= slots, || wrong("may hold more than its array").is(capacity, slots))?;
-            let Some(filled) = bin.look(cold) else { return Err(wrong("has a top without an array")) };
+            let Some(filled) = bin.look_own(cold) else { return Err(wrong("has a top without an array")) };
             must(filled.len <= slots, || wrong("ends elsewhere than in its array"))?;
             must(filled.len <= capacity, || wrong("holds more than it may").is(filled.len, capacity))?;
             bytes += capacity * shape.size as usize;
@@ -108,10 +109,11 @@ impl Heap {
         })
     }
 
-    /// The blocks of one bin, whoever uses it.
-    fn check_blocks(&'static self, audit: &mut Audit, class: usize) -> Found {
+    /// The blocks of one bin, whoever uses it, unless nobody does meanwhile.
+    fn check_blocks(&'static self, audit: &mut Audit, class: usize, is_still: bool) -> Found {
         let (bin, cold) = (&self.bins[class], &self.cold[class]);
-        let Some(filled) = bin.look(cold) else { return Ok(()) };
+        let filled = if is_still { bin.look_own(cold) } else { bin.look(cold) };
+        let Some(filled) = filled else { return Ok(()) };
         let wrong = |what| Violation::new(SUBJECT, what).at(core::ptr::from_ref(bin).addr()).of(class);
         let most = usize::from(SHAPES[class].bin_max);
         must(filled.len <= most, || wrong("ends elsewhere than in its array"))?;
@@ -149,7 +151,8 @@ pub fn holds(block: usize, class: usize) -> bool {
             && (0..filled.len).any(|slot| filled.block(slot) == block)
     };
     let mine = super::mine();
-    REGISTRY.all().any(|heap| {
+    // Who left a heap had handed on its blocks before.
+    REGISTRY.all().filter(|heap| heap.listing.is_taken()).any(|heap| {
         let (bin, cold) = (&heap.bins[class], &heap.cold[class]);
         let own = mine.is_some_and(|mine| core::ptr::eq(mine, heap));
         let filled = if own { bin.look_own(cold) } else { bin.look(cold) };
@@ -159,7 +162,7 @@ pub fn holds(block: usize, class: usize) -> bool {
 
 /// Another slot of any bin in which the same block is, if there is one.
 pub fn second_bin(first: &InBin) -> Option<InBin> {
-    REGISTRY.all().find_map(|heap| {
+    REGISTRY.all().filter(|heap| heap.listing.is_taken()).find_map(|heap| {
         let filled = heap.bins[first.class].look(&heap.cold[first.class])?;
         let len = filled.len.min(SHAPES[first.class].bin_max.into());
         let other = |slot: &usize| {
@@ -193,6 +196,13 @@ pub mod damage {
         });
         run();
         hands.keep(0);
+    }
+
+    /// A bin with an array of a heap that nobody has.
+    pub fn left_bin(class: usize) -> Option<(&'static Bin, &'static Cold)> {
+        let left = REGISTRY.all().filter(|heap| !heap.listing.is_taken());
+        left.map(|heap| (&heap.bins[class], &heap.cold[class]))
+            .find(|(bin, cold)| bin.look_own(cold).is_some())
     }
 
     /// What the caller's bins may hold, what all bins may, and the number of threads.

@@ -171,6 +171,7 @@ pub fn bury_the_dead() {
                 while bin.len(cold) > 0 {
                     heap.hand_over(class, BATCH_MAX);
                 }
+                cold.begin_anew();
             });
         }
         heap.capacity_bytes.store(0, Relaxed);

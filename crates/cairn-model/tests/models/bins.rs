@@ -245,3 +245,32 @@ fn a_bin_stopped_anywhere_is_buried_whole() {
         }
     });
 }
+
+/// The same with one that was shut and is opened again, with the array that it kept and then with a larger one.
+#[test]
+fn a_bin_opened_again_and_stopped_anywhere_is_buried_whole() {
+    tool::check_alone(|| {
+        for passes in 0.. {
+            let heap = Heap::new(7, 0);
+            heap.bin.shut(&heap.cold);
+            let ended = mutant::stop_at(passes, || {
+                assert!(heap.bin.set_capacity(&heap.cold, 3));
+                assert!(heap.bin.push(block(1)));
+                assert!(heap.bin.set_capacity(&heap.cold, 60));
+                assert!(heap.bin.push(block(2)));
+                assert_eq!(heap.drain().len(), 2);
+                heap.bin.shut(&heap.cold);
+            });
+            let mut found = Vec::new();
+            heap.bin.bury(&heap.cold, || found = heap.drain());
+            let all: Vec<_> = (1..=found.len()).map(block).collect();
+            assert_eq!(found, all, "stopped at fence {passes}");
+            assert_eq!((heap.bin.len(&heap.cold), heap.bin.capacity(&heap.cold)), (0, 0));
+            assert!(heap.bin.set_capacity(&heap.cold, 3) && heap.bin.push(block(9)));
+            assert_eq!((heap.bin.pop(), heap.bin.pop()), (block(9), ptr::null_mut()));
+            if ended {
+                break;
+            }
+        }
+    });
+}

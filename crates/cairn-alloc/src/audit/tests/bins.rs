@@ -6,8 +6,23 @@ use super::{
     allocate, alone, filled_bin, free, half_free, is_whole, says_among_others, slab_of, wrong,
     wrong_among_others,
 };
-use crate::class::SHAPES;
+use crate::class::{self, SHAPES};
 use crate::{bin, thread};
+
+#[test]
+fn a_bin_whose_thread_has_ended() {
+    alone(|| {
+        // Few, so that the array stays.
+        std::thread::spawn(|| free(allocate(112))).join().expect("it ends");
+        is_whole();
+        let (bin, cold) = thread::damage::left_bin(class::of_size(112)).expect("it has left its heap");
+        let [_, limit, base] = bin::audit::damage::fields(bin, cold);
+        // SAFETY: fields of a bin that nobody uses.
+        let (limit_now, base_now) = unsafe { (*limit, *base) };
+        assert_eq!(limit_now, base_now);
+        wrong_among_others(limit, base_now.wrapping_add(1), "has room, and its thread has ended");
+    });
+}
 
 #[test]
 fn bins() {

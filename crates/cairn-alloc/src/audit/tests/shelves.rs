@@ -1,7 +1,7 @@
 //! Shelves and transfer stacks: their blocks, bounds, chains.
 
 use super::{allocate, alone, free, half_free, is_whole, says_among_others, slab_of, wrong_among_others};
-use crate::class::of_medium;
+use crate::class::{of_medium, of_size};
 use crate::{center, shelf};
 
 #[test]
@@ -82,6 +82,21 @@ fn medium_blocks_on_shelves() {
         assert_eq!(shelf::damage::take(class), block);
         slab.hand_out(block.addr(), class);
         [block, other].into_iter().for_each(free);
+        is_whole();
+    });
+}
+
+#[test]
+fn all_rows_of_a_shelf_are_settled() {
+    alone(|| {
+        let classes = [1000, 1100, 1200].map(|size| {
+            let class = of_size(size);
+            assert_eq!(shelf::damage::put(class, allocate(size)), 1);
+            class
+        });
+        assert!(classes.is_sorted_by(|one, next| one + 1 == *next));
+        shelf::settle(false);
+        assert_eq!(classes.map(shelf::blocks), [0; 3]);
         is_whole();
     });
 }
