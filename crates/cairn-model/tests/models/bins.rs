@@ -257,18 +257,15 @@ fn a_bin_opened_again_and_stopped_anywhere_is_buried_whole() {
                 assert!(heap.bin.set_capacity(&heap.cold, 3));
                 assert!(heap.bin.push(block(1)));
                 assert!(heap.bin.set_capacity(&heap.cold, 60));
-                assert!(heap.bin.push(block(2)));
-                assert_eq!(heap.drain().len(), 2);
-                heap.bin.shut(&heap.cold);
             });
             let mut found = Vec::new();
             heap.bin.bury(&heap.cold, || found = heap.drain());
             let all: Vec<_> = (1..=found.len()).map(block).collect();
             assert_eq!(found, all, "stopped at fence {passes}");
-            assert_eq!((heap.bin.len(&heap.cold), heap.bin.capacity(&heap.cold)), (0, 0));
-            assert!(heap.bin.set_capacity(&heap.cold, 3) && heap.bin.push(block(9)));
-            assert_eq!((heap.bin.pop(), heap.bin.pop()), (block(9), ptr::null_mut()));
+            assert!(!ended || found.len() == 1, "a thread that was between two calls loses nothing");
+            assert_eq!(heap.bin.capacity(&heap.cold), 0);
             if ended {
+                assert!(passes > 3, "push, three of the change");
                 break;
             }
         }
