@@ -8,6 +8,7 @@ mod child;
 
 use std::alloc::GlobalAlloc;
 
+use cairn_alloc::statistics::ClassStatistics;
 use cairn_alloc::{Cairn, engine};
 use child::{each_is_named, is_named, layout};
 
@@ -121,13 +122,16 @@ fn freed_inside_a_large_block() {
     );
 }
 
+/// What the statistics say of the class that serves 70,000 bytes.
+fn medium_class() -> ClassStatistics {
+    engine::statistics().classes.into_iter().find(|class| class.block_size == 73_728).unwrap()
+}
+
 /// Two medium blocks, of which the second one is free: on a shelf, or in its slab.
 unsafe fn medium_blocks(on_shelf: bool) -> [*mut u8; 2] {
     let blocks = [(); 2].map(|()| unsafe { Cairn.alloc(layout(70_000, 8)) });
     unsafe { Cairn.dealloc(blocks[1], layout(70_000, 8)) };
-    let statistics = engine::statistics();
-    let class = statistics.classes.iter().find(|class| class.block_size == 73_728).unwrap();
-    assert_eq!(class.stack_blocks, 1, "the harness has another thread");
+    assert_eq!(medium_class().stack_blocks, 1, "the harness has another thread");
     if !on_shelf {
         engine::trim(0);
     }
@@ -144,12 +148,7 @@ fn a_medium_block_freed_twice() {
         }
         if number == 3 {
             engine::trim(0);
-            assert!(
-                engine::statistics()
-                    .classes
-                    .iter()
-                    .all(|class| class.block_size != 73_728 || class.slab_bytes == 0)
-            );
+            assert_eq!(medium_class().slab_bytes, 0);
         }
         Cairn.dealloc(blocks[1], layout(70_000, 8));
         std::process::exit(0);

@@ -104,11 +104,10 @@ fn new_nothrow(size: usize) -> *mut u8 {
 }
 
 export! {
+    in ".text.cairn_new_fast",
     /// `operator new(size_t)`
-    #[unsafe(link_section = ".text.cairn_new_fast")]
     _Znwm
     /// `operator new[](size_t)`
-    #[unsafe(link_section = ".text.cairn_new_fast")]
     _Znam
     => fn(size: usize) -> *mut u8 = new(size)
 }
@@ -139,20 +138,18 @@ export! {
     }
 }
 export! {
+    in ".text.cairn_free",
     /// `operator delete(void*)`
-    #[unsafe(link_section = ".text.cairn_free")]
     _ZdlPv
     /// `operator delete[](void*)`
-    #[unsafe(link_section = ".text.cairn_free")]
     _ZdaPv
     => unsafe fn(block: *mut u8) -> () = release(block)
 }
 export! {
+    in ".text.cairn_free_sized",
     /// `operator delete(void*, size_t)`
-    #[unsafe(link_section = ".text.cairn_free_sized")]
     _ZdlPvm
     /// `operator delete[](void*, size_t)`
-    #[unsafe(link_section = ".text.cairn_free_sized")]
     _ZdaPvm
     => unsafe fn(block: *mut u8, size: usize) -> () = release_sized(block, size)
 }

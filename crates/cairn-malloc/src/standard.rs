@@ -140,7 +140,18 @@ unsafe fn resize(block: *mut u8, size: usize) -> *mut u8 {
 }
 
 /// Exports functions that do the same under several names. `$args` is the list with its parentheses.
+///
+/// A fast path is given a section of its own, which begins at a line of the cache: where it lay by chance, some bytes more in another function
+/// made a malloc and a free take a tenth longer. (Assembly comes before what is compiled.)
 macro_rules! export {
+    (in $section:literal, $($(#[$doc:meta])* $name:ident)* => $($function:tt)*) => {
+        core::arch::global_asm!(
+            concat!(".pushsection ", $section, ",\"ax\",@progbits"),
+            ".p2align 6",
+            ".popsection"
+        );
+        export! { $($(#[$doc])* #[unsafe(link_section = $section)] $name)* => $($function)* }
+    };
     ($($(#[$doc:meta])* $name:ident)* => unsafe fn $args:tt -> $out:ty = $body:expr) => {$(
         $(#[$doc])*
         ///
@@ -163,44 +174,23 @@ macro_rules! export {
 }
 pub(crate) use export;
 
-// The fast paths begin at lines of the cache, each in a section of its own: where they lay by chance, some bytes more in another function made a malloc and a free
-// take a tenth longer. (Assembly comes before what is compiled.)
-core::arch::global_asm!(
-    ".pushsection .text.cairn_malloc,\"ax\",@progbits",
-    ".p2align 6",
-    ".popsection",
-    ".pushsection .text.cairn_free,\"ax\",@progbits",
-    ".p2align 6",
-    ".popsection",
-    ".pushsection .text.cairn_new_fast,\"ax\",@progbits",
-    ".p2align 6",
-    ".popsection",
-    ".pushsection .text.cairn_free_sized,\"ax\",@progbits",
-    ".p2align 6",
-    ".popsection",
-);
-
 export! {
+    in ".text.cairn_malloc",
     /// A block of `size` bytes; for size 0 a block of its own.
-    #[unsafe(link_section = ".text.cairn_malloc")]
     malloc
     /// [`malloc`].
-    #[unsafe(link_section = ".text.cairn_malloc")]
     __libc_malloc
     => fn(size: usize) -> *mut u8 = allocate(size)
 }
 export! {
+    in ".text.cairn_free",
     /// Frees a block, or does nothing for null.
-    #[unsafe(link_section = ".text.cairn_free")]
     free
     /// [`free`].
-    #[unsafe(link_section = ".text.cairn_free")]
     cfree
     /// [`free`].
-    #[unsafe(link_section = ".text.cairn_free")]
     __libc_free
     /// [`free`].
-    #[unsafe(link_section = ".text.cairn_free")]
     __libc_cfree
     => unsafe fn(block: *mut u8) -> () = release(block)
 }

@@ -1,7 +1,7 @@
 //! The fast path has one exit, and nobody makes it longer by accident.
 //!
 //! The shipped shared object is disassembled and the fast path of each function in [`FUNCTIONS`] is held against
-//! three things: rules that have no exception (one exit, no call, no loop, no indivisible access), limits for
+//! three things: rules that have no exception (it begins at a line of the cache, one exit, no call, no loop, no indivisible access), limits for
 //! `malloc` and `free`, and the counts in the golden file, which a reviewer reads: `golden/fast_path.<processor>.txt`.
 //!
 //! `CAIRN_BLESS=1 cargo test -p cairn-tests --test fast_path` writes the golden file anew, if rules and limits hold.
@@ -17,6 +17,9 @@ use cairn_tests::{library, programs, scratch};
 
 /// The functions whose fast path is guarded: C's two, and C++'s `new`, `delete`, and `delete` with a size.
 const FUNCTIONS: [&str; 5] = ["malloc", "free", "_Znwm", "_ZdlPv", "_ZdlPvm"];
+
+/// Bytes of a line of the cache.
+const LINE: u64 = 64;
 
 /// What no golden file may exceed: function, instructions, conditional branches. x86-64 only.
 const LIMITS: [(&str, u32, u32); 2] = [("malloc", 17, 3), ("free", 30, 4)];
@@ -75,6 +78,9 @@ fn check(object: &Path) {
 /// The fast path of a function, if it keeps the rules.
 fn find(image: &Image, function: &str) -> Result<Record, String> {
     let entry = image.find(function).ok_or_else(|| format!("{function}: the object has no such function"))?;
+    if !entry.is_multiple_of(LINE) {
+        return Err(format!("{function}: it begins at {entry:#x}, inside a line of the cache"));
+    }
     let path = fast_path(image, entry).map_err(|fault| format!("{function}: {fault}"))?;
     let record = Record::new(function, &path);
     if path.exits.len() != 1 {
