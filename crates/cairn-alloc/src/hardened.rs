@@ -260,7 +260,7 @@ fn retain_slow(class: usize, block: *mut u8) {
     let _inside = Inside::enter();
     match heap::current_or_new() {
         Some(heap) => heap.retain_slow(class, block),
-        None => center::of(class).put(class, &[block], |block| judge::double_free(block, class)),
+        None => center::of(class).put(class, &[block], |_| (), |block| judge::double_free(block, class)),
     }
 }
 

@@ -86,7 +86,6 @@ pub const MUTANTS: &[Mutant] = &[
     like(row("bin-oldest-shut", BIN, "bins::what_moved_down_is_there_before_top_is_above_it", "a fork's child finds a block twice in a bin")),
     by_miri(row("bin-oldest-open", BIN, "bins::what_moved_down_is_there_before_top_is_above_it", "a fork's child finds rubbish in a bin")),
     like(row("stock-retain", STOCK, "bins::a_block_is_in_its_slot_before_top_is_above_it", "a fork's child finds rubbish in a stock")),
-    like(row("stock-fetch", STOCK, "bins::a_filled_bin_has_its_blocks_before_top_is_above_them", "the same")),
     like(row("stock-open", STOCK, "bins::an_array_is_changed_in_order", "a fork's child gives back another number of bytes than the stock has")),
     like(row("stock-forget", STOCK, "bins::an_array_is_changed_in_order", "the same")),
     like(row("stock-close", STOCK, "bins::an_array_is_changed_in_order", "a fork's child finds a stock in a piece that is used for something else")),

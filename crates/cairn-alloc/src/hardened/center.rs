@@ -93,39 +93,57 @@ impl Center {
         run(unsafe { &mut *self.state.get() })
     }
 
-    /// Puts free blocks of `class` into `out`; returns how many, 0 if memory is short.
-    pub fn take(&self, class: usize, out: &mut [*mut u8], random: &Stream) -> usize {
+    /// Puts free blocks of `class` into `out`; returns how many, 0 if memory is short. Before the lock is free, so that a fork finds each
+    /// block in its slab or with its taker, `taken` is told how many.
+    pub fn take(
+        &self,
+        class: usize,
+        out: &mut [*mut u8],
+        random: &Stream,
+        taken: impl FnOnce(usize),
+    ) -> usize {
         self.locked(|state| {
             let mut count = 0;
             while count < out.len() {
                 let Some(slab) = state.fullest().or_else(|| state.add(class)) else { break };
-                let taken = slab.take(&mut out[count..], random);
-                state.free -= taken;
-                count += taken;
+                let more = slab.take(&mut out[count..], random);
+                state.free -= more;
+                count += more;
                 state.place(slab, class);
             }
+            taken(count);
             count
         })
     }
 
-    /// Puts blocks back into their slabs; those that are there already are given to `twice`, after the lock is free.
-    pub fn put(&self, class: usize, blocks: &[*mut u8], mut twice: impl FnMut(*mut u8)) {
-        let mut wrong = None;
+    /// Puts blocks back into their slabs, the last one first. Before the lock is free, `left` is told how many are still to be put, for the
+    /// same reason. Those that are there already are given to `twice`, after the lock is free.
+    pub fn put(
+        &self,
+        class: usize,
+        blocks: &[*mut u8],
+        mut left: impl FnMut(usize),
+        mut twice: impl FnMut(*mut u8),
+    ) {
         let mut rest = blocks;
         while !rest.is_empty() {
-            let done = self.locked(|state| {
-                for (index, &block) in rest.iter().enumerate() {
-                    let Some(slab) = Slab::of(block, class).filter(|slab| slab.put(block)) else {
-                        wrong = Some(block);
-                        return index + 1;
-                    };
-                    state.free += 1;
-                    state.place(slab, class);
+            let mut wrong = None;
+            self.locked(|state| {
+                while let Some((&block, before)) = rest.split_last()
+                    && wrong.is_none()
+                {
+                    rest = before;
+                    match Slab::of(block, class).filter(|slab| slab.put(block)) {
+                        Some(slab) => {
+                            state.free += 1;
+                            state.place(slab, class);
+                        }
+                        None => wrong = Some(block),
+                    }
                 }
-                rest.len()
+                left(rest.len());
             });
-            rest = &rest[done..];
-            if let Some(block) = wrong.take() {
+            if let Some(block) = wrong {
                 twice(block);
             }
         }

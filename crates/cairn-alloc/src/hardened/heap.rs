@@ -98,7 +98,7 @@ impl Heap {
     pub fn retain_slow(&self, class: usize, block: *mut u8) {
         let stock = &self.stocks[class];
         if !stock.open(class, is_crowded()) {
-            center::of(class).put(class, &[block], |block| judge::double_free(block, class));
+            center::of(class).put(class, &[block], |_| (), |block| judge::double_free(block, class));
             return;
         }
         stock.make_room(class);
@@ -155,7 +155,7 @@ pub fn directly(class: usize) -> *mut u8 {
     let random = Stream::new();
     random.feed();
     let mut block = [ptr::null_mut()];
-    center::of(class).take(class, &mut block, &random);
+    center::of(class).take(class, &mut block, &random, |_| ());
     slab::touch(&mut block, class);
     block[0]
 }

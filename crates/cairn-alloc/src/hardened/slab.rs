@@ -93,9 +93,14 @@ const FRESH: usize = 1;
 #[inline]
 pub fn touch(taken: &mut [*mut u8], class: usize) {
     for block in taken.iter_mut().filter(|block| block.addr() & FRESH != 0) {
-        *block = block.wrapping_sub(FRESH);
+        *block = plain(*block);
         touch_pages(*block, form(class).size as usize);
     }
+}
+
+/// A block's address without the mark that [`touch`] takes off.
+pub fn plain(block: *mut u8) -> *mut u8 {
+    block.wrapping_sub(block.addr() & FRESH)
 }
 
 #[cold]

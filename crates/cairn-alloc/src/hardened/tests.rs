@@ -2,6 +2,11 @@
 //!
 //! A mode is entered once and for good, so the test runs itself again in a process of its own.
 
+use std::boxed::Box;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 use std::vec::Vec;
 
 use cairn_core::os::{page_size, resident};
@@ -15,7 +20,7 @@ use crate::hardened::seal::{self, SEAL};
 use crate::hardened::{center, heap, quarantine, slab, vault};
 use crate::mode::{Mode, enter};
 use crate::refuse::{Refused, refuse};
-use crate::{pages, region};
+use crate::{fork, pages, region};
 
 #[test]
 fn what_is_broken_is_named() {
@@ -138,9 +143,11 @@ fn a_block_that_comes_back_twice_is_told() {
                 .filter(|&at| center::of(class).has(class, at))
                 .collect();
             assert!(there.len() > 100);
-            let mut told = Vec::new();
-            center::of(class).put(class, &there, |block| told.push(block));
-            assert_eq!(told, there);
+            let (mut told, mut left) = (Vec::new(), Vec::new());
+            center::of(class).put(class, &there, |rest| left.push(rest), |block| told.push(block));
+            told.reverse();
+            assert!(told == there, "the last one first, and each of them");
+            assert!(left.iter().rev().copied().eq(0..there.len()), "after each of them, how many are left");
             kept.into_iter().for_each(|(_, block)| free(block));
             is_whole();
         });
@@ -152,9 +159,9 @@ fn a_block_that_comes_back_twice_is_told() {
 fn what_a_dead_thread_was_handing_out_is_not_free() {
     in_a_process_of_its_own("hardened::tests::what_a_dead_thread_was_handing_out_is_not_free", || {
         assert_eq!(enter(Mode::Hardened), Ok(()));
-        let (send, receive) = std::sync::mpsc::channel();
+        let (send, receive) = channel();
         // Stands still from then on, as if it were no more.
-        std::thread::spawn(move || {
+        thread::spawn(move || {
             let blocks: Vec<*mut u8> = (0..100).map(|_| allocate(100)).collect();
             let class = slab::locate(blocks[0].addr()).expect("a hardened block").class;
             let (first, _) = heap::audit::damage::own(class);
@@ -162,7 +169,7 @@ fn what_a_dead_thread_was_handing_out_is_not_free() {
             let waiting = unsafe { first.replace(blocks[0]) };
             send.send([blocks[0].addr(), waiting.addr(), class]).expect("there is the other end");
             loop {
-                std::thread::park();
+                thread::park();
             }
         });
         let [live, lost, class] = receive.recv().expect("a block");
@@ -172,6 +179,42 @@ fn what_a_dead_thread_was_handing_out_is_not_free() {
         assert!(held > 1 && heap::blocks_of(class) == 0);
         assert!(!is_free(live), "a live block came to its slab");
         assert!(!is_free(lost), "what its stock did not name is lost");
+    });
+}
+
+/// What a thread waits to give back to the slabs, while a fork has the locks, is still in its stock: the child finds it there.
+#[test]
+fn what_waits_for_a_lock_is_not_lost() {
+    in_a_process_of_its_own("hardened::tests::what_waits_for_a_lock_is_not_lost", || {
+        assert_eq!(enter(Mode::Hardened), Ok(()));
+        let (send, receive) = channel();
+        let (start, started) = channel::<()>();
+        let count = &*Box::leak(Box::new(AtomicUsize::new(0)));
+        thread::spawn(move || {
+            let blocks: Vec<*mut u8> = (0..4000).map(|_| allocate(100)).collect();
+            let class = slab::locate(blocks[0].addr()).expect("a hardened block").class;
+            send.send(class).expect("there is the other end");
+            started.recv().expect("a start");
+            for &block in &blocks {
+                count.fetch_add(1, Relaxed);
+                free(block);
+            }
+            send.send(class).expect("there is the other end");
+        });
+        let class = receive.recv().expect("a class");
+        let before = heap::blocks_of(class);
+        fork::under_all_locks(|| {
+            start.send(()).expect("a thread that waits");
+            let mut freed = (0, 1);
+            while freed.0 != freed.1 || freed.0 == 0 {
+                thread::sleep(Duration::from_millis(100));
+                freed = (freed.1, count.load(Relaxed));
+            }
+            // But for the one that is on its way into the ring.
+            assert_eq!(heap::blocks_of(class), before + freed.0 - 1);
+        });
+        receive.recv().expect("the thread to come to its end");
+        assert_eq!(count.load(Relaxed), 4000);
     });
 }
 

@@ -3,7 +3,8 @@
  * threads serve the next ones.
  *
  * Each generation starts its threads, forks while they are at work, and ends; the child drops all blocks that can be reached,
- * and counts what is still in use. Arguments: generations, threads, the largest size, and the bytes that a generation may lose. Prints the losses. */
+ * and counts what is still in use. No generation forks before each of its threads has held all its blocks at once: else how much
+ * memory the early ones need, with which the late ones are compared, would be the scheduler's to say. Arguments: generations, threads, the largest size, and the bytes that a generation may lose. Prints the losses. */
 #include "table.h"
 #include <pthread.h>
 #include <signal.h>
@@ -12,6 +13,8 @@
 enum { THREADS_MAX = 64, HELD = 1000 };
 
 static atomic_int stop;
+/* How many threads of this generation have held all their blocks at once. */
+static atomic_int filled;
 static size_t size_max;
 /* All that a thread has made and not freed, but for the one block that it is just about to make or to free. */
 static void *volatile held[THREADS_MAX][HELD];
@@ -19,7 +22,7 @@ static void *volatile held[THREADS_MAX][HELD];
 static void *churn(void *number) {
     void *volatile *mine = held[(uintptr_t)number];
     uint64_t state = (uintptr_t)number * 7919 + 1;
-    while (!atomic_load(&stop)) {
+    for (int burst = 0; !atomic_load(&stop); burst++) {
         /* Bursts, so that bins overflow and run dry. */
         for (int i = 0; i < HELD; i++) {
             size_t size = next_random(&state) % (size_max + 1);
@@ -27,6 +30,7 @@ static void *churn(void *number) {
             CHECK(mine[i] != NULL, "malloc(%zu)", size);
             memset(mine[i], (int)size, size < 64 ? size : 64);
         }
+        if (burst == 0) atomic_fetch_add(&filled, 1);
         for (int i = 0; i < HELD; i++) {
             void *block = mine[i];
             mine[i] = NULL;
@@ -68,6 +72,7 @@ int main(int argc, char **argv) {
         pthread_t made[THREADS_MAX];
         for (int i = 0; i < threads; i++)
             CHECK(pthread_create(&made[i], NULL, churn, (void *)(uintptr_t)i) == 0, "pthread_create in generation %d: %d", generation, errno);
+        while (atomic_load(&filled) < threads) usleep(100);
         usleep(2000 + next_random(&state) % 1000);
         pid_t child = fork();
         CHECK(child >= 0, "fork: %d", errno);
@@ -80,6 +85,7 @@ int main(int argc, char **argv) {
         }
         first = 0;
         alarm(300);
+        atomic_store(&filled, 0);
         drop_held();
         if (generation % 10 == 9 || generation == 0) {
             AUDIT("of a generation");

@@ -147,10 +147,10 @@ impl Stock {
         self.batch.set((2 * usize::from(self.batch.get())).min(most) as u16);
         // SAFETY: the slots behind the stock's blocks are free, and there are that many.
         let out = unsafe { core::slice::from_raw_parts_mut(self.slots.get().add(length), batch) };
-        let count = center::of(class).take(class, out, random);
+        // Counted under the class's lock, which a fork takes, so that its child loses none of them.
+        let counted = |count| self.length.store((length + count) as u16, Relaxed);
+        let count = center::of(class).take(class, out, random, counted);
         slab::touch(&mut out[..count], class);
-        compiler_fence(ord!("stock-fetch", Release));
-        self.length.store((length + count) as u16, Relaxed);
         match length + count {
             0 => ptr::null_mut(),
             // SAFETY: so many are there, and one of them is chosen.
@@ -172,13 +172,15 @@ impl Stock {
             return;
         }
         let keep = length / 2;
-        let mut out = [ptr::null_mut(); STOCK_MAX];
-        let out = &mut out[..length - keep];
-        // SAFETY: the blocks above `keep` are the stock's. They leave it first: a fork in between loses them in the child, but never
-        // sees one twice.
-        unsafe { ptr::copy_nonoverlapping(self.slots.get().add(keep), out.as_mut_ptr(), out.len()) };
-        self.length.store(keep as u16, Relaxed);
-        center::of(class).put(class, out, |block| judge::double_free(block, class));
+        // SAFETY: the blocks above `keep` are the stock's.
+        let out = unsafe { core::slice::from_raw_parts(self.slots.get().add(keep), length - keep) };
+        self.put(class, out, |left| self.length.store((keep + left) as u16, Relaxed));
+    }
+
+    /// Puts blocks of the stock into their slabs, and has it forget them while the class's lock, which a fork takes, is held: its child
+    /// neither loses a block nor sees one twice.
+    fn put(&self, class: usize, blocks: &[*mut u8], forget: impl FnMut(usize)) {
+        center::of(class).put(class, blocks, forget, |block| judge::double_free(block, class));
     }
 
     /// Gets its memory; false if there is none.
@@ -226,7 +228,7 @@ impl Stock {
         if self.ring.load(Relaxed).is_null() {
             return;
         }
-        self.empty(class, |block| judge::double_free(block, class));
+        self.empty(class);
         let (memory, bytes) = (self.ring.load(Relaxed), self.bytes());
         // First, so that the child of a fork never finds memory here that is no longer ours.
         self.forget();
@@ -236,21 +238,20 @@ impl Stock {
     }
 
     /// Puts all its blocks back into their slabs.
-    fn empty(&self, class: usize, twice: impl Fn(*mut u8)) {
+    fn empty(&self, class: usize) {
         let (ring, slots) = (self.ring.load(Relaxed), self.slots.get());
         let ring_slots = usize::from(self.ring_mask.load(Relaxed)) + 1;
         for slot in 0..ring_slots {
             // SAFETY: the slot is the ring's.
-            let block = unsafe { ring.add(slot).replace(ptr::null_mut()) };
-            if !block.is_null() {
-                center::of(class).put(class, &[block], &twice);
+            let slot = unsafe { Cell::from_mut(&mut *ring.add(slot)) };
+            if !slot.get().is_null() {
+                self.put(class, &[slot.get()], |_| slot.set(ptr::null_mut()));
             }
         }
         self.held.store(0, Relaxed);
-        let length = self.length.swap(0, Relaxed);
-        // SAFETY: so many blocks were in the stock, and are no longer.
-        let blocks = unsafe { core::slice::from_raw_parts(slots, length.into()) };
-        center::of(class).put(class, blocks, &twice);
+        // SAFETY: so many blocks are in the stock.
+        let blocks = unsafe { core::slice::from_raw_parts(slots, self.own_length()) };
+        self.put(class, blocks, |left| self.length.store(left as u16, Relaxed));
     }
 
     fn forget(&self) {
@@ -280,10 +281,10 @@ impl Stock {
         let length = self.own_length().min(self.capacity.get().into());
         for slot in 0..ring_slots + length {
             // SAFETY: the slots of the ring, then those of the stock, which were all written or are null.
-            let block = unsafe { *memory.add(slot) };
+            let block = unsafe { slab::plain(*memory.add(slot)) };
             // SAFETY: what stands in the slots of a class are blocks of it.
             if !block.is_null() && unsafe { seal::is_untouched(block, seal::capacity(class)) } {
-                center::of(class).put(class, &[block], |_| ());
+                center::of(class).put(class, &[block], |_| (), |_| ());
             }
         }
         self.forget();
